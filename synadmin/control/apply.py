@@ -25,7 +25,7 @@ from synadmin.control.plan import (
     view_of,
 )
 from synadmin.control.records import MatchedRoom, NotPossible, RoomChange, RoomReport, must_join
-from synadmin.control.settings import DIRECTORY, EVENT_TYPES, content_to_send
+from synadmin.control.settings import DIRECTORY, EVENT_TYPES, JOIN_RULE, content_to_send
 from synadmin.errors import (
     ConnectError,
     JournalError,
@@ -34,6 +34,7 @@ from synadmin.errors import (
     ReplyError,
     SynadminError,
 )
+from synadmin.ids import UserId
 from synadmin.power import control_goal
 from synadmin.power.room import Goal, Reach
 from synadmin.recovery import change_levels
@@ -170,12 +171,15 @@ class _RoomWork:
             NotPossible: one cannot be taken any more.
             SynadminError: one failed.
         """
-        waits = False
-        for change in changes:
-            if change.kind in {"admin", "heir"} and change.before is not None:
-                waits = self._make_admin(change) or waits
-        self._set_levels(waits=waits)
-        self._change_settings([change.subject for change in changes if change.kind == "setting"])
+        missing = {
+            change.subject
+            for change in changes
+            if change.kind in {"admin", "heir"} and change.before is not None
+        }
+        admins = [user for user in self.target.entry.goal.admins if user in missing]
+        waiting = [user for user in admins if self._make_admin(user)]
+        self._set_levels(waits=bool(waiting))
+        self._change_settings([change.subject for change in changes if change.kind == "setting"], waiting)
 
     def announce(self, planned: RoomReport) -> None:
         """Notify the controllers that heirs take over, where that is planned, and record it.
@@ -195,11 +199,10 @@ class _RoomWork:
                 synapse, notices = self.apply.recovery.synapse, self.apply.notices
                 notify(synapse, called, room.room_id, heirs, due, notices=notices)
 
-    def _make_admin(self, change: RoomChange) -> bool:
+    def _make_admin(self, user: UserId) -> bool:
         """Give a user control; return whether they have to join by themselves."""
         observer = self.apply.recovery.observer
         observer.forget_all()
-        (user,) = (user for user in self.target.entry.goal.admins if user == change.subject)
         preview = preview_admin(observer, self.target.room_id, user, allow=self.allow)
         goal = Goal(target=user, caller=observer.synapse.owner, allow=self.allow)
         run = Run(self.apply.recovery, goal)
@@ -224,7 +227,7 @@ class _RoomWork:
             with _RecordedStep(self.steps, step_of_edit(edit, actor.user)):
                 view = change_levels.carry_out(self.apply.recovery, planned)
 
-    def _change_settings(self, names: list[str]) -> None:
+    def _change_settings(self, names: list[str], waiting: list[UserId]) -> None:
         observer, entry = self.apply.recovery.observer, self.target.entry
         view = view_of(observer, self.target) if names else None
         for name in names:
@@ -238,6 +241,8 @@ class _RoomWork:
             content: Mapping[str, Any] = content_to_send(name, wanted, before)
             with _RecordedStep(self.steps, step_of_setting(name, content, actor.user)):
                 set_state(self.apply.recovery, self.target.room_id, actor, EVENT_TYPES[name], content)
+            for user in waiting if name == JOIN_RULE else ():  # who cannot join without an invitation now
+                self._make_admin(user)
 
     def _list_in_directory(self, *, wanted: bool) -> None:
         """List the room in the room directory, or take it out: a server admin may do so."""

@@ -23,7 +23,15 @@ from synadmin.control.records import (
     in_order,
     must_join,
 )
-from synadmin.control.settings import DIRECTORY, EVENT_TYPES, content_to_send, is_as_written, shown, shuts_out
+from synadmin.control.settings import (
+    DIRECTORY,
+    EVENT_TYPES,
+    JOIN_RULE,
+    content_to_send,
+    is_as_written,
+    shown,
+    shuts_out,
+)
 from synadmin.control.toml_text import toml_value
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, ReplyError, ServerError, SynadminError
 from synadmin.ids import RoomId, UserId
@@ -242,13 +250,12 @@ class _Planner:
         if isinstance(answer, Refusal):
             raise NotPossible(answer.reason, answer.message, answer.reach)
         self.steps += map(StepTaken.of, answer.steps)
-        self.warnings += account_warnings(view, user)
-        then = control_goal.with_admin(view, user, answer.level)
-        self._show_level(user, format_level(then.levels.level_of(user)))
-        if answer.outcome == results.DONE:
-            return then
-        self.waits_for.append(user)
-        return replace(then, memberships={**then.memberships, user: "invite"})
+        view = control_goal.after_plan(view, user, answer)
+        self._show_level(user, format_level(view.levels.level_of(user)))
+        self.warnings += [text for text in account_warnings(view, user) if text not in self.warnings]
+        if answer.outcome != results.DONE and user not in self.waits_for:
+            self.waits_for.append(user)
+        return view
 
     def _show_level(self, user: UserId, level: int | str) -> None:
         """Have the change of an admin say which level it gets, where that is more than the least."""
@@ -283,6 +290,11 @@ class _Planner:
                 as_user = actor.user
             content = wanted if name == DIRECTORY else content_to_send(name, wanted, contents[name])
             self.steps.append(step_of_setting(name, content, as_user))
+            if name == JOIN_RULE:
+                local = filter(view.is_local, self.waits_for)
+                view = self.observer.with_rules(view, wanted, local)
+                for user in self.waits_for:  # who cannot join without an invitation now
+                    view = self._plan_admin(view, user)
 
     def _message(self) -> str:
         if not self.waits_for:

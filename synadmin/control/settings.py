@@ -14,6 +14,7 @@ RoomSettings = Mapping[str, Any]
 """By name: the content of the state event; for ``directory`` whether the room is listed."""
 
 DIRECTORY: Final = "directory"
+JOIN_RULE: Final = "join_rule"
 _DAY: Final = 86_400_000  # milliseconds
 _MOST_DAYS: Final = 36_500
 
@@ -28,7 +29,7 @@ class _Choice:
 
 
 _CHOICES: Final = {
-    "join_rule": _Choice("m.room.join_rules", "join_rule", ("public", "invite", "knock", *RESTRICTED)),
+    JOIN_RULE: _Choice("m.room.join_rules", "join_rule", ("public", "invite", "knock", *RESTRICTED)),
     "history_visibility": _Choice(
         "m.room.history_visibility",
         "history_visibility",
@@ -90,7 +91,7 @@ def as_written(name: str, content: Any) -> dict[str, Any]:  # noqa: ANN401  the 
     if name == "server_acl" and keys:
         known = {"allow": [], **_ABSENT[name], **value}
         keys[name] = {key: known[key] for key in ("allow", "deny", "allow_ip_literals")}
-    if name == "join_rule" and value in RESTRICTED:
+    if name == JOIN_RULE and value in RESTRICTED:
         allow = content.get("allow")
         rooms = (
             [entry.get("room_id") for entry in allow if isinstance(entry, dict)]
@@ -182,7 +183,7 @@ def _days(given: object, where: str) -> int:
 
 def _with_allowed_rooms(settings: dict[str, Any], allowed: object, where: str) -> RoomSettings:
     """Add the rooms whose members may join to the join rule."""
-    restricted = settings.get("join_rule", {}).get("join_rule") in RESTRICTED
+    restricted = settings.get(JOIN_RULE, {}).get("join_rule") in RESTRICTED
     if restricted != (allowed is not None):
         raise SettingsError(
             f"{where}: join_rule restricted or knock_restricted and allow_members_of go together: "
@@ -190,5 +191,5 @@ def _with_allowed_rooms(settings: dict[str, Any], allowed: object, where: str) -
         )
     if restricted:
         rooms = strings(allowed, f"{where} allow_members_of")
-        settings["join_rule"]["allow"] = [{"type": "m.room_membership", "room_id": room} for room in rooms]
+        settings[JOIN_RULE]["allow"] = [{"type": "m.room_membership", "room_id": room} for room in rooms]
     return settings

@@ -7,7 +7,15 @@ from typing import Literal
 from synadmin.ids import UserId
 from synadmin.power.level_changes import Edit
 from synadmin.power.room import RoomView
-from synadmin.power.steps import Refusal
+from synadmin.power.steps import Action, Plan, Refusal
+
+_MEMBERSHIP_AFTER = {
+    Action.INVITE: "invite",
+    Action.JOIN: "join",
+    Action.UNBAN: "leave",
+    Action.LEAVE: "leave",
+    Action.DEACTIVATE: "leave",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +99,25 @@ def edits(view: RoomView, goal: ControlGoal) -> tuple[Edit, ...]:
     return (*((Edit(users=raised),) if raised else ()), *taken)
 
 
-def with_admin(view: RoomView, user: UserId, level: int) -> RoomView:
-    """Return the room as it is when a user has joined and got a level."""
-    memberships = {**view.memberships, user: "join"}
+def after_plan(view: RoomView, user: UserId, plan: Plan) -> RoomView:
+    """Return the room as it is when the plan for a user has been carried out.
+
+    Args:
+        view: the room.
+        user: the target of the plan.
+        plan: the plan. Who joins for it and leaves again is no longer invited after it.
+    """
+    memberships = {**view.memberships}
+    for step in plan.steps:
+        membership = _MEMBERSHIP_AFTER.get(step.action)
+        if step.action is Action.MAKE_ROOM_ADMIN and step.invites:
+            membership = "invite"
+        if membership is not None:
+            memberships[step.user] = membership
     levels = view.levels
-    if levels.is_creator(user) or levels.level_of(user) == level:
+    if levels.is_creator(user) or levels.level_of(user) == plan.level:
         return replace(view, memberships=memberships)
-    return replace(view, memberships=memberships, power_levels=levels.granting(user, level))
+    return replace(view, memberships=memberships, power_levels=levels.granting(user, plan.level))
 
 
 def refusal(view: RoomView, goal: ControlGoal) -> Refusal | None:

@@ -324,11 +324,25 @@ class Observer(Reader):
 
     def _with_join_rule(self, view: RoomView) -> RoomView:
         event = self.event_seen(view.room_id, JOIN_RULES)
-        rules = event.content if event is not None else {}
-        rule = rules.get("join_rule")
-        join_rule = rule if isinstance(rule, str) else None
-        allowed = events.allowed_rooms(rules) if join_rule in RESTRICTED else ()
-        return replace(view, join_rule=join_rule, allowed_rooms=allowed)
+        return _with_rules(view, event.content if event is not None else {})
+
+    def with_rules(self, view: RoomView, rules: Mapping[str, Any], users: Iterable[UserId]) -> RoomView:
+        """Return a room as it would be with another join rule.
+
+        Args:
+            view: the room.
+            rules: the content of its ``m.room.join_rules`` then.
+            users: local users who may want to join.
+        """
+        return self._with_allowed_members(_with_rules(view, rules), users)
+
+    def _with_allowed_members(self, view: RoomView, users: Iterable[UserId]) -> RoomView:
+        """Add which of some local users the join rule lets in as members of other rooms."""
+        if view.join_rule not in RESTRICTED:
+            return view
+        view = replace(view, allowed_members=frozenset(self._members_of_any(users, view.allowed_rooms)))
+        # The rule lets no user in unless a local member is there who may invite.
+        return self.count(view) if view.levels.users_default >= view.levels.invite else view
 
     def _with_all_holders(self, view: RoomView, goal: Goal, also: Collection[UserId] = ()) -> RoomView:
         """Add all local users who have power, and what the join rule asks for."""
@@ -341,13 +355,7 @@ class Observer(Reader):
             blocked = self.synapse.rooms.block_status(view.room_id).block
             view = self._with_join_rule(view)
         view = replace(view, memberships={**view.memberships, **memberships}, blocked=blocked)
-        if view.join_rule in RESTRICTED:
-            members = frozenset(self._members_of_any(locals_, view.allowed_rooms))
-            view = replace(view, allowed_members=members)
-            if view.levels.users_default >= view.levels.invite:
-                # The rule lets no user in unless a local member is there who may invite.
-                view = self.count(view)
-        return view
+        return self._with_allowed_members(view, locals_)
 
     def count(self, view: RoomView) -> RoomView:
         """Add how many local users are joined."""
@@ -413,6 +421,13 @@ def local_members(synapse: Synapse, room_id: RoomId) -> tuple[UserId, ...]:
 def counted(view: RoomView) -> RoomView:
     """Return the view of a room, with every joined local user read."""
     return replace(view, uncounted=False, joined_local_members=len(view.known_local_members))
+
+
+def _with_rules(view: RoomView, rules: Mapping[str, Any]) -> RoomView:
+    rule = rules.get("join_rule")
+    join_rule = rule if isinstance(rule, str) else None
+    allowed = events.allowed_rooms(rules) if join_rule in RESTRICTED else ()
+    return replace(view, join_rule=join_rule, allowed_rooms=allowed)
 
 
 def _is_enough(view: RoomView, goal: Goal, answer: Plan | Refusal) -> bool:

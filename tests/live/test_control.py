@@ -342,6 +342,61 @@ allow = "impersonate"
     assert event["content"]["users"] == {alice.user_id: 100, bob.user_id: 10}
 
 
+def test_admin_who_gave_up_an_invitation_cannot_act_again(
+    newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")
+    levels = {"users": {admin.user_id: 100}, "events": {"m.room.name": 0}}
+    room_id = alice.make_room("Used up", members=[bob], invited=[admin], exact_levels=levels)
+    path = tmp_path / "control.toml"
+    path.write_text(
+        f"""\
+version = 1
+[[rooms]]
+match = {{ ids = ["{room_id}"] }}
+admins = ["{bob.user_id}"]
+moderators = {{ level = 10, users = ["{alice.user_id}"] }}
+""",
+        "utf-8",
+    )
+    # The server admin joins, makes Bob an admin and leaves: the invitation is used up.
+    for arguments in (("plan", str(path)), ("apply", str(path), "--yes")):
+        code = 5 if arguments[0] == "apply" else 0
+        (record,) = document(synadmin, *arguments, code=code)["rooms"]
+        assert (record["outcome"], record["reason"]) == ("refused", "needs-impersonate"), arguments
+    assert admin.membership(room_id, admin) == "invite"
+
+
+def test_admins_who_have_yet_to_join_are_invited_when_the_room_is_closed(
+    newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    admin, bob = homeserver.admin, newcomer("bob")
+    room_id = admin.make_room("Closing", public=True)
+    path = tmp_path / "control.toml"
+    path.write_text(
+        f"""\
+version = 1
+[[rooms]]
+match = {{ ids = ["{room_id}"] }}
+admins = ["{bob.user_id}"]
+[rooms.settings]
+join_rule = "invite"
+""",
+        "utf-8",
+    )
+    (planned,) = document(synadmin, "plan", str(path))["rooms"]
+    assert [step["action"] for step in planned["steps"]] == [
+        "make-room-admin",
+        "set-setting",
+        "make-room-admin",
+    ]
+    (record,) = document(synadmin, "apply", str(path), "--yes")["rooms"]
+    assert (record["outcome"], record["message"]) == ("pending", planned["message"])
+    assert [step["detail"] for step in record["steps"]] == [step["detail"] for step in planned["steps"]]
+    bob.join(room_id)
+    assert synadmin("control", "check", str(path)).code == 0
+
+
 def test_room_that_changes_meanwhile_does_not_stop_the_others(
     newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
 ) -> None:

@@ -6,18 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from synadmin.power.control_goal import ControlGoal, Difference, differences, edits, refusal, with_admin
+from synadmin.power.control_goal import ControlGoal, Difference, after_plan, differences, edits, refusal
 from synadmin.power.level_changes import Edit
 from synadmin.power.levels import CREATOR_LEVEL
-from tests.unit.power.rooms import ALICE, BOB, CAROL, DAVE, MALLORY, levels, room
+from synadmin.power.planner import plan
+from synadmin.power.room import Goal, Reach
+from synadmin.power.steps import Plan
+from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, DAVE, MALLORY, levels, room
 
 if TYPE_CHECKING:
     from synadmin.ids import UserId
+    from synadmin.power.room import RoomView
 
 
 def held(users: dict[UserId, int], **others: Any) -> Any:  # noqa: ANN401
     """Return a room in which these users are, with these levels."""
     return room(dict.fromkeys(users, "join"), power_levels=levels(users, **others))
+
+
+def given(view: RoomView, user: UserId) -> Plan:
+    """Return the plan to give a user control."""
+    found = plan(view, Goal(target=user, caller=ADMIN, allow=Reach.IMPERSONATE))
+    assert isinstance(found, Plan)
+    return found
 
 
 def test_matching_room_has_no_differences() -> None:
@@ -33,8 +44,9 @@ def test_admin_needs_level_and_membership() -> None:
         Difference("admin", BOB, 50, 100),
         Difference("admin", CAROL, 100, 100),
     )
-    after = with_admin(with_admin(view, BOB, 100), CAROL, 100)
-    assert differences(after, goal) == ()
+    for user in (BOB, CAROL):
+        view = after_plan(view, user, given(view, user))
+    assert differences(view, goal) == ()
 
 
 def test_others_are_lowered_only_with_nobody_else() -> None:
@@ -105,4 +117,10 @@ def test_version_12_creator_is_an_admin_without_a_level() -> None:
     goal = ControlGoal(admins=(ALICE, BOB), nobody_else=True)
     assert differences(view, goal) == (Difference("admin", BOB, 0, 100),)
     assert view.levels.level_of(ALICE) == CREATOR_LEVEL
-    assert with_admin(view, ALICE, 100).power_levels == view.power_levels
+    assert after_plan(view, ALICE, given(view, ALICE)).power_levels == view.power_levels
+
+
+def test_invitation_of_a_helper_is_used_up_after_the_plan() -> None:
+    view = room({ADMIN: "invite", BOB: "join"}, power_levels=levels({ADMIN: 100}))
+    after = after_plan(view, BOB, given(view, BOB))
+    assert (after.membership_of(ADMIN), after.has_control(BOB)) == ("leave", True)

@@ -9,7 +9,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from synadmin.power import level_changes
-from synadmin.power.control_goal import ControlGoal, differences, edits, refusal, with_admin
+from synadmin.power.control_goal import ControlGoal, after_plan, differences, edits, refusal
 from synadmin.power.planner import plan
 from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.steps import Refusal
@@ -57,11 +57,15 @@ def states(view: RoomView, goal: ControlGoal) -> Iterator[RoomView]:
         found = plan(view, grant)
         if isinstance(found, Refusal):
             raise _Refused
-        expected = with_admin(view, missing.user, found.level)
+        expected = after_plan(view, missing.user, found)
         for number in range(1, len(found.steps)):
             yield played(view, grant, found.steps[:number])
         view = played(view, grant, found.steps)
         assert view.levels.level_of(missing.user) == expected.levels.level_of(missing.user)
+        assert {**dict.fromkeys(EVERYBODY, "leave"), **expected.memberships} == {
+            **dict.fromkeys(EVERYBODY, "leave"),
+            **view.memberships,
+        }
         waits = waits or found.outcome == "pending"
         yield view
     for edit in edits(view, goal):
