@@ -61,47 +61,26 @@ class Synapse:
     """
 
     rooms: "Rooms" = _loaded()
-    """Rooms."""
     room_deletion: "RoomDeletion" = _loaded()
-    """Room deletions."""
     history: "History" = _loaded()
-    """The history of rooms."""
     events: "Events" = _loaded()
-    """Events in rooms."""
     notices: "Notices" = _loaded()
-    """Server notices."""
     users: "Users" = _loaded()
-    """Accounts."""
     registration: "Registration" = _loaded()
-    """Accounts by shared secret."""
     media: "Media" = _loaded()
-    """Media."""
     reports: "Reports" = _loaded()
-    """Reports by users."""
     federation: "Federation" = _loaded()
-    """Federation with other servers."""
     statistics: "Statistics" = _loaded()
-    """Storage by user and by room."""
     background_updates: "BackgroundUpdates" = _loaded()
-    """Updates of the database that run in the background."""
     tasks: "Tasks" = _loaded()
-    """Scheduled tasks."""
     activity: "Activity" = _loaded()
-    """Sessions, joined rooms, account data and pushers of users."""
     devices: "Devices" = _loaded()
-    """Devices, each of them a session."""
     experimental: "Experimental" = _loaded()
-    """Experimental features for single users."""
     lookup: "Lookup" = _loaded()
-    """Accounts by e-mail address, phone number, external id or name."""
     moderation: "Moderation" = _loaded()
-    """Shadow-bans and redactions."""
     registration_tokens: "RegistrationTokens" = _loaded()
-    """Registration tokens."""
     server: "Server" = _loaded()
-    """The server itself."""
     client_server: "ClientServer" = _loaded()
-    """The Client-Server API, as the token's owner."""
 
     _parent: "Synapse | None" = None
 

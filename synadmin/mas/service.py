@@ -76,29 +76,17 @@ class Mas:
     """The Matrix Authentication Service (MAS), through its admin API."""
 
     users: "Users" = _loaded()
-    """Accounts."""
     user_emails: "UserEmails" = _loaded()
-    """E-mail addresses of accounts."""
     upstream_links: "UpstreamLinks" = _loaded()
-    """Links to accounts of upstream identity providers."""
     upstream_providers: "UpstreamProviders" = _loaded()
-    """Upstream identity providers."""
     compat_sessions: "CompatSessions" = _loaded()
-    """Sessions that began with a password or by single sign-on, as before MAS."""
     oauth2_sessions: "OAuth2Sessions" = _loaded()
-    """Sessions of OAuth 2.0 clients."""
     user_sessions: "UserSessions" = _loaded()
-    """Sessions of browsers."""
     personal_sessions: "PersonalSessions" = _loaded()
-    """Tokens that act as a user."""
     oauth2_clients: "OAuth2Clients" = _loaded()
-    """OAuth 2.0 clients."""
     registration_tokens: "RegistrationTokens" = _loaded()
-    """Registration tokens."""
     policy_data: "AllPolicyData" = _loaded()
-    """Data for the policy."""
     site: "Site" = _loaded()
-    """The service itself."""
 
     def __init__(self, transport: Transport, oauth: OAuth, *, wire: "ClientTokenWire | None" = None) -> None:
         """Prepare; nothing is sent yet. See :meth:`of`.
