@@ -161,11 +161,7 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 
 
 def _followed(path: Path) -> Path:
-    """Return the path of the file that is replaced.
-
-    Raises:
-        OSError: it is no ordinary file, or a link that another user has made.
-    """
+    """Return the path of the file that is replaced."""
     for _ in range(_MOST_LINKS):
         try:
             status = path.lstat()

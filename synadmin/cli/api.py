@@ -146,11 +146,7 @@ def _print(answer: bytes) -> None:
 
 
 def _target(path: str, pairs: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
-    """Return the path, and the query from it and from the options.
-
-    Raises:
-        UsageError: it is no path that could be sent.
-    """
+    """Return the path, and the query from it and from the options."""
     missing = re.search(r"\{\w*\}", path)
     if missing is not None:
         raise UsageError(f"PATH has {missing[0]} in it: put the value there, percent-encoded")

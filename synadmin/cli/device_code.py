@@ -158,12 +158,7 @@ def _signed_in(invocation: "Invocation", oauth: "OAuth") -> "tuple[str, AccessTo
 
 
 def _awaited(oauth: "OAuth", client_id: str, code: "DeviceCode") -> "AccessToken":
-    """Ask until the person has consented.
-
-    Raises:
-        NotPermittedError: they have not.
-        SynadminError: the code has expired.
-    """
+    """Ask until the person has consented."""
     until = time.monotonic() + code.expires_in
     while time.monotonic() < until:
         time.sleep(code.interval)

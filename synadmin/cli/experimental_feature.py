@@ -76,11 +76,7 @@ def _(*, switched_on: tuple[str, ...], switched_off: tuple[str, ...]) -> dict[st
 
 
 def _require_known(features: "Mapping[str, bool]", known: "Mapping[str, bool]") -> None:
-    """Refuse features that the server does not have.
-
-    Raises:
-        UsageError: it has not.
-    """
+    """Refuse features that the server does not have."""
     import difflib
 
     for feature in features:

@@ -247,11 +247,7 @@ def _target(row: Row, heading: str, kind: InputKind, *, bare: bool) -> str:
 
 
 def _column_of(rows: Sequence[Row], kind: InputKind, place: str) -> str:
-    """Return the heading under which the ids stand.
-
-    Raises:
-        UsageError: there is none, or several columns could be meant.
-    """
+    """Return the heading under which the ids stand."""
     headings = list(dict.fromkeys(name for row in rows for name in row.cells))
     if headings == [""]:
         return ""

@@ -162,11 +162,7 @@ def _dry_run_login(invocation: Invocation, user: str | None, *, by_token: bool) 
 
 
 def _require_password_login(synapse: "Synapse") -> None:
-    """Return what to do where the server offers no password login.
-
-    Raises:
-        RefusedError: it offers none, or the token would be no server admin's.
-    """
+    """Refuse to go on where the server offers no password login."""
     try:
         flows = {flow.type for flow in synapse.client_server.login_flows().flows}
     except NotSupportedError:

@@ -381,11 +381,7 @@ class Transport:
     def _perhaps_done(
         self, endpoint: Endpoint[Any], parameters: Mapping[str, str], error: NotFoundError
     ) -> tuple[int, bytes]:
-        """Return the answer to a deletion that is verified to be done.
-
-        Raises:
-            UnknownOutcomeError: an earlier attempt, which got no answer, may have been carried out.
-        """
+        """Return the answer to a deletion that is verified to be done."""
         if endpoint.absent is not None:
             try:
                 self.send_raw(endpoint.absent, parameters)

@@ -321,11 +321,7 @@ def load(
 
 
 def _refuse_to_send_elsewhere(sources: Sequence[_Source], secret: Sequence[str], what: str) -> None:
-    """Refuse to send a secret to another homeserver than its source names, unless the command line names it.
-
-    Raises:
-        SettingsError: the homeserver, or how its certificate is checked, comes from elsewhere.
-    """
+    """Refuse to send a secret to a homeserver that neither its source nor the command line names."""
     holder = next((source for source in sources if source.names_of(secret)), None)
     names_homeserver = next((source for source in sources if source.values.get(HOMESERVER)), None)
     if holder is None:

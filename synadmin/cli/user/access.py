@@ -79,11 +79,7 @@ def _set_password(account: "MasAccount", new: str, *, keep_sessions: bool) -> Re
 
 
 def _password_set(user_id: "UserId", sessions: int, *, keep_sessions: bool) -> Record:
-    """Return the outcome of a new password.
-
-    Raises:
-        NotAsAskedError: sessions did not end that should.
-    """
+    """Return the outcome of a new password."""
     if sessions and not keep_sessions:
         raise NotAsAskedError(
             f"the password was set, but {counted(sessions, 'session')} of {user_id} did not end"
@@ -255,11 +251,7 @@ def _token(synapse: "Synapse", user_id: "UserId", expiry: int | None, invocation
 
 
 def _check_token(synapse: "Synapse", acting: "Synapse", user_id: "UserId", session: str | None) -> None:
-    """End a new token that is not what was asked for.
-
-    Raises:
-        NotAsAskedError: it was not, and is ended.
-    """
+    """End a new token that is not what was asked for."""
     try:
         if acting.client_server.whoami().user_id == user_id:
             return

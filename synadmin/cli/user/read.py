@@ -307,11 +307,7 @@ _NAME_COLUMNS = (
 
 
 def _by_name(synapse: "Synapse", text: str) -> object:
-    """Return the account of that id or localpart; else those with that text in their names.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """Return the account of that id or localpart; else those with that text in their names."""
     with suppress(NotFoundError, UsageError):
         return Shown(_account(synapse.users.get(user_id_of(synapse, text))), _NAME_COLUMNS)
     # An account that is looked for is often one that was locked or deactivated.
