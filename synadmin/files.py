@@ -26,12 +26,7 @@ class LockedError(SynadminError):
 
 
 def replace_file(
-    path: Path,
-    text: str,
-    *,
-    mode: int = 0o600,
-    into_devices: bool = False,
-    setting: str | None = None,
+    path: Path, text: str, *, mode: int = 0o600, into_devices: bool = False, setting: str | None = None
 ) -> None:
     """Replace a file's content in one step: readers see the old content or the new, never a part.
 

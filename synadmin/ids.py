@@ -114,9 +114,7 @@ def parse_user_id(text: str, *, home: str | None = None) -> UserId:
             message = f"{text!a} is not a user id: it lacks the server name, as in @alice:example.org"
             raise UsageError(message, hint=f"write {text[1:]!a} for an account of your own server")
         text = f"@{text}:{home}"
-    return UserId(
-        _checked(text, sigil="@", kind="user id", example="@alice:example.org", local=_LOCALPART),
-    )
+    return UserId(_checked(text, sigil="@", kind="user id", example="@alice:example.org", local=_LOCALPART))
 
 
 def parse_local_user_id(text: str, *, home: str) -> UserId:
@@ -148,7 +146,7 @@ def parse_alias(text: str) -> RoomAlias:
         message = f"{text!a} is not a room alias: it lacks the server name, as in #club:example.org"
         raise UsageError(message, hint=f"write '{text}:SERVER', in single quotes")
     return RoomAlias(
-        _checked(text, sigil="#", kind="room alias", example="#club:example.org", local=_ALIAS_LOCALPART),
+        _checked(text, sigil="#", kind="room alias", example="#club:example.org", local=_ALIAS_LOCALPART)
     )
 
 
@@ -165,9 +163,7 @@ def parse_room_id(text: str) -> RoomId:
     """
     if text.startswith("!") and ":" not in text and re.match(_OPAQUE, text[1:]) and len(text) <= _LONGEST:
         return RoomId(text)
-    return RoomId(
-        _checked(text, sigil="!", kind="room id", example="!opaque:example.org", local=_OPAQUE),
-    )
+    return RoomId(_checked(text, sigil="!", kind="room id", example="!opaque:example.org", local=_OPAQUE))
 
 
 def parse_room(text: str) -> RoomId | RoomAlias:

@@ -14,14 +14,7 @@ from synadmin.errors import ReplyError
 from synadmin.text import UNSAFE, safe_text, wrap
 from synadmin.text import width as text_width
 
-__all__ = [
-    "as_json",
-    "as_text",
-    "cell",
-    "record_as_text",
-    "safe_json",
-    "write",
-]
+__all__ = ["as_json", "as_text", "cell", "record_as_text", "safe_json", "write"]
 
 Style = Callable[[Column | None, str], str]
 """Adds colours to a cell of a table, or to a heading where the column is None; the width stays."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 # width characters and invisible tags that make two names look like one.
 UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]",
+    "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 # A zero width joiner between two pictographs makes one of them, and hides nothing.
 _JOINED = re.compile(
@@ -83,11 +83,7 @@ def wrap(text: str, columns: int, *, indent: str = "", longest_word: int | None 
     if longest_word is not None:
         text = " ".join(piece for word in text.split(" ") for piece in _pieces(word, longest_word, columns))
     lines = wcwidth.wrap(
-        text,
-        columns,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
+        text, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
     return "\n".join(lines)
 

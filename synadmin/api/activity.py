@@ -97,16 +97,10 @@ class Pushers(Record, frozen=True, kw_only=True):
 WHOIS = Endpoint("GET", "/_synapse/admin/v1/whois/{user_id}", Whois)
 JOINED_ROOMS = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/joined_rooms", JoinedRooms)
 SENT_INVITE_COUNT = Endpoint(
-    "GET",
-    "/_synapse/admin/v1/users/{user_id}/sent_invite_count",
-    InviteCount,
-    since="1.122",
+    "GET", "/_synapse/admin/v1/users/{user_id}/sent_invite_count", InviteCount, since="1.122"
 )
 JOINED_ROOM_COUNT = Endpoint(
-    "GET",
-    "/_synapse/admin/v1/users/{user_id}/cumulative_joined_room_count",
-    JoinedRoomCount,
-    since="1.122",
+    "GET", "/_synapse/admin/v1/users/{user_id}/cumulative_joined_room_count", JoinedRoomCount, since="1.122"
 )
 ACCOUNT_DATA = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/accountdata", AccountData)
 PUSHERS = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/pushers", Pushers)

@@ -67,13 +67,7 @@ class BackgroundUpdates(ResourceGroup):
         """
         return self._send(SET_ENABLED, body={"enabled": enabled})
 
-    def start_job(
-        self,
-        job_name: str,
-        *,
-        old_key: str | None = None,
-        before_ts: int | None = None,
-    ) -> Empty:
+    def start_job(self, job_name: str, *, old_key: str | None = None, before_ts: int | None = None) -> Empty:
         """Start one of :data:`~synadmin.api.choices.JOBS`.
 
         Args:

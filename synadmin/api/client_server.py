@@ -138,9 +138,7 @@ HIERARCHY = Paged(
 )
 AUTH_METADATA = Endpoint("GET", "/_matrix/client/v1/auth_metadata", dict[str, Any])
 AUTH_METADATA_UNSTABLE = Endpoint(
-    "GET",
-    "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata",
-    dict[str, Any],
+    "GET", "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata", dict[str, Any]
 )
 LOGIN_FLOWS = Endpoint("GET", "/_matrix/client/v3/login", LoginFlows)
 LOGIN = Endpoint("POST", "/_matrix/client/v3/login", LoginSession)
@@ -162,16 +160,8 @@ DIRECTORY_VISIBILITY = Endpoint(
 )
 SET_DIRECTORY_VISIBILITY = Endpoint("PUT", "/_matrix/client/v3/directory/list/room/{room_id}", Empty)
 STATE_EVENT = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}", dict[str, Any])
-SEND_STATE = Endpoint(
-    "PUT",
-    "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}",
-    EventReference,
-)
-SEND_EVENT = Endpoint(
-    "PUT",
-    "/_matrix/client/v3/rooms/{room_id}/send/{type}/{txn_id}",
-    EventReference,
-)
+SEND_STATE = Endpoint("PUT", "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}", EventReference)
+SEND_EVENT = Endpoint("PUT", "/_matrix/client/v3/rooms/{room_id}/send/{type}/{txn_id}", EventReference)
 # Synapse's own: the specification has the one with a transaction id alone.
 SEND_EVENT_ANEW = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/send/{type}", EventReference)
 

@@ -39,12 +39,7 @@ GET = Endpoint("GET", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", 
 CREATE = Endpoint("POST", "/_synapse/admin/v2/users/{user_id}/devices", Empty, idempotent=True)
 MODIFY = Endpoint("PUT", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Empty)
 DELETE = Endpoint("DELETE", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Empty, absent=GET)
-DELETE_MANY = Endpoint(
-    "POST",
-    "/_synapse/admin/v2/users/{user_id}/delete_devices",
-    Empty,
-    idempotent=True,
-)
+DELETE_MANY = Endpoint("POST", "/_synapse/admin/v2/users/{user_id}/delete_devices", Empty, idempotent=True)
 
 
 class Devices(ResourceGroup):
@@ -74,13 +69,7 @@ class Devices(ResourceGroup):
         """
         return self._send(CREATE, body={"device_id": device_id}, user_id=user_id)
 
-    def modify(
-        self,
-        user_id: str,
-        device_id: str,
-        *,
-        display_name: str | UnsetType = UNSET,
-    ) -> Empty:
+    def modify(self, user_id: str, device_id: str, *, display_name: str | UnsetType = UNSET) -> Empty:
         """Change a device.
 
         Args:

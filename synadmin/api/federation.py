@@ -51,9 +51,7 @@ ROOMS = Paged(
     grows=True,
 )
 RESET_CONNECTION = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/federation/destinations/{destination}/reset_connection",
-    Empty,
+    "POST", "/_synapse/admin/v1/federation/destinations/{destination}/reset_connection", Empty
 )
 
 
@@ -99,11 +97,7 @@ class Federation(ResourceGroup):
         return self._send(DESTINATION, destination=destination)
 
     def rooms(
-        self,
-        destination: str,
-        *,
-        reverse: bool = False,
-        page_size: int | None = None,
+        self, destination: str, *, reverse: bool = False, page_size: int | None = None
     ) -> Pager[DestinationRoom]:
         """List the rooms that are shared with another server, by room id.
 
@@ -118,9 +112,7 @@ class Federation(ResourceGroup):
         Source: ``DestinationMembershipRestServlet``.
         """
         return self._walk(
-            ROOMS,
-            query={"dir": "b" if reverse else None, "limit": page_size},
-            destination=destination,
+            ROOMS, query={"dir": "b" if reverse else None, "limit": page_size}, destination=destination
         )
 
     def reset_connection(self, destination: str) -> Empty:

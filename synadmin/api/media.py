@@ -100,39 +100,20 @@ class PurgedMedia(Record, frozen=True, kw_only=True):
     deleted: int
 
 
-GET = Endpoint(
-    "GET",
-    "/_synapse/admin/v1/media/{server_name}/{media_id}",
-    MediaAnswer,
-    since="1.140",
-)
+GET = Endpoint("GET", "/_synapse/admin/v1/media/{server_name}/{media_id}", MediaAnswer, since="1.140")
 IN_ROOM = Endpoint("GET", "/_synapse/admin/v1/room/{room_id}/media", RoomMedia)
 OF_USER = Paged(
-    "GET",
-    "/_synapse/admin/v1/users/{user_id}/media",
-    UserMedia,
-    items="media",
-    key="media_id",
-    grows=True,
+    "GET", "/_synapse/admin/v1/users/{user_id}/media", UserMedia, items="media", key="media_id", grows=True
 )
 QUARANTINE = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/media/quarantine/{server_name}/{media_id}",
-    Empty,
-    idempotent=True,
+    "POST", "/_synapse/admin/v1/media/quarantine/{server_name}/{media_id}", Empty, idempotent=True
 )
 UNQUARANTINE = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/media/unquarantine/{server_name}/{media_id}",
-    Empty,
-    idempotent=True,
+    "POST", "/_synapse/admin/v1/media/unquarantine/{server_name}/{media_id}", Empty, idempotent=True
 )
 QUARANTINE_IN_ROOM = Endpoint("POST", "/_synapse/admin/v1/room/{room_id}/media/quarantine", Quarantined)
 QUARANTINE_IN_ROOM_OLD = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/quarantine_media/{room_id}",
-    Quarantined,
-    instead="media.quarantine_in_room",
+    "POST", "/_synapse/admin/v1/quarantine_media/{room_id}", Quarantined, instead="media.quarantine_in_room"
 )
 QUARANTINE_OF_USER = Endpoint("POST", "/_synapse/admin/v1/user/{user_id}/media/quarantine", Quarantined)
 QUARANTINE_CHANGES = Paged(
@@ -150,10 +131,7 @@ UNPROTECT = Endpoint("POST", "/_synapse/admin/v1/media/unprotect/{media_id}", Em
 DELETE = Endpoint("DELETE", "/_synapse/admin/v1/media/{server_name}/{media_id}", DeletedMedia)
 DELETE_UNUSED = Endpoint("POST", "/_synapse/admin/v1/media/delete", DeletedMedia)
 DELETE_UNUSED_OLD = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/media/{server_name}/delete",
-    DeletedMedia,
-    instead="media.delete_unused",
+    "POST", "/_synapse/admin/v1/media/{server_name}/delete", DeletedMedia, instead="media.delete_unused"
 )
 DELETE_OF_USER = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/media", DeletedMedia)
 PURGE_REMOTE = Endpoint("POST", "/_synapse/admin/v1/purge_media_cache", PurgedMedia)
@@ -288,11 +266,7 @@ class Media(ResourceGroup):
         return self._send(DELETE, server_name=server_name, media_id=media_id)
 
     def delete_unused(
-        self,
-        *,
-        before_ts: int,
-        size_gt: int | None = None,
-        keep_profiles: bool | None = None,
+        self, *, before_ts: int, size_gt: int | None = None, keep_profiles: bool | None = None
     ) -> DeletedMedia:
         """Delete what was uploaded here and has not been looked at for long.
 
@@ -352,12 +326,7 @@ class Media(ResourceGroup):
 
         Source: ``UserMediaRestServlet``.
         """
-        query = {
-            "limit": limit,
-            "from": start,
-            "order_by": order_by,
-            "dir": "b" if reverse else None,
-        }
+        query = {"limit": limit, "from": start, "order_by": order_by, "dir": "b" if reverse else None}
         return self._send(DELETE_OF_USER, query=query, user_id=user_id)
 
     def purge_remote(self, *, before_ts: int) -> PurgedMedia:

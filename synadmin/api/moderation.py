@@ -31,19 +31,11 @@ class RedactionStatus(Record, frozen=True, kw_only=True):
     error: str | None = None
 
 
-SHADOW_BAN = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/users/{user_id}/shadow_ban",
-    Empty,
-    idempotent=True,
-)
+SHADOW_BAN = Endpoint("POST", "/_synapse/admin/v1/users/{user_id}/shadow_ban", Empty, idempotent=True)
 LIFT_SHADOW_BAN = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/shadow_ban", Empty)
 REDACT = Endpoint("POST", "/_synapse/admin/v1/user/{user_id}/redact", Redaction, since="1.116")
 REDACT_STATUS = Endpoint(
-    "GET",
-    "/_synapse/admin/v1/user/redact_status/{redact_id}",
-    RedactionStatus,
-    since="1.116",
+    "GET", "/_synapse/admin/v1/user/redact_status/{redact_id}", RedactionStatus, since="1.116"
 )
 
 

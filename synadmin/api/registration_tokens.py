@@ -77,12 +77,7 @@ class RegistrationTokens(ResourceGroup):
 
         Source: ``NewRegistrationTokenRestServlet``.
         """
-        body = {
-            "token": token,
-            "length": length,
-            "uses_allowed": uses_allowed,
-            "expiry_time": expiry_time,
-        }
+        body = {"token": token, "length": length, "uses_allowed": uses_allowed, "expiry_time": expiry_time}
         return self._send(CREATE, body=body)
 
     def get(self, token: str) -> RegistrationToken:
@@ -116,9 +111,7 @@ class RegistrationTokens(ResourceGroup):
         Source: ``RegistrationTokenRestServlet``.
         """
         return self._send(
-            UPDATE,
-            body={"uses_allowed": uses_allowed, "expiry_time": expiry_time},
-            token=token,
+            UPDATE, body={"uses_allowed": uses_allowed, "expiry_time": expiry_time}, token=token
         )
 
     def delete(self, token: str) -> Empty:

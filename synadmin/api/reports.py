@@ -51,12 +51,7 @@ class UserReport(Record, frozen=True, kw_only=True):
 
 
 EVENTS = Paged(
-    "GET",
-    "/_synapse/admin/v1/event_reports",
-    EventReport,
-    items="event_reports",
-    key="id",
-    grows=True,
+    "GET", "/_synapse/admin/v1/event_reports", EventReport, items="event_reports", key="id", grows=True
 )
 EVENT = Endpoint("GET", "/_synapse/admin/v1/event_reports/{report_id}", EventReportDetails)
 DELETE_EVENT = Endpoint("DELETE", "/_synapse/admin/v1/event_reports/{report_id}", Empty, absent=EVENT)

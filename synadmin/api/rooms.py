@@ -186,21 +186,14 @@ HIERARCHY = Paged(
     since="1.142",
 )
 FORWARD_EXTREMITIES = Endpoint(
-    "GET",
-    "/_synapse/admin/v1/rooms/{room_identifier}/forward_extremities",
-    ForwardExtremities,
+    "GET", "/_synapse/admin/v1/rooms/{room_identifier}/forward_extremities", ForwardExtremities
 )
 DELETE_FORWARD_EXTREMITIES = Endpoint(
-    "DELETE",
-    "/_synapse/admin/v1/rooms/{room_identifier}/forward_extremities",
-    ForwardExtremitiesDeleted,
+    "DELETE", "/_synapse/admin/v1/rooms/{room_identifier}/forward_extremities", ForwardExtremitiesDeleted
 )
 JOIN = Endpoint("POST", "/_synapse/admin/v1/join/{room_identifier}", JoinedRoom, idempotent=True)
 MAKE_ADMIN = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/rooms/{room_identifier}/make_room_admin",
-    Empty,
-    idempotent=True,
+    "POST", "/_synapse/admin/v1/rooms/{room_identifier}/make_room_admin", Empty, idempotent=True
 )
 
 
@@ -296,11 +289,7 @@ class Rooms(ResourceGroup):
         return self._send(BLOCK, body={"block": block}, room_id=room_id)
 
     def hierarchy(
-        self,
-        room_id: str,
-        *,
-        max_depth: int | None = None,
-        page_size: int | None = None,
+        self, room_id: str, *, max_depth: int | None = None, page_size: int | None = None
     ) -> Pager[RoomInSpace]:
         """Walk a space and what is in it, each room once, depth first.
 
@@ -340,13 +329,7 @@ class Rooms(ResourceGroup):
         """
         return self._send(DELETE_FORWARD_EXTREMITIES, room_identifier=room)
 
-    def join(
-        self,
-        room: str,
-        *,
-        user_id: str,
-        via: Sequence[str] = (),
-    ) -> JoinedRoom:
+    def join(self, room: str, *, user_id: str, via: Sequence[str] = ()) -> JoinedRoom:
         """Make a user of this server join a room; where it is not public, the administrator invites first.
 
         Args:
@@ -361,10 +344,7 @@ class Rooms(ResourceGroup):
         Source: ``JoinRoomAliasServlet``.
         """
         return self._send(
-            JOIN,
-            query={"server_name": [*via]},
-            body={"user_id": user_id},
-            room_identifier=room,
+            JOIN, query={"server_name": [*via]}, body={"user_id": user_id}, room_identifier=room
         )
 
     def make_admin(self, room: str, *, user_id: str | None = None) -> Empty:

@@ -33,12 +33,7 @@ class RoomSizes(Record, frozen=True, kw_only=True):
 
 
 MEDIA = Paged(
-    "GET",
-    "/_synapse/admin/v1/statistics/users/media",
-    MediaUsage,
-    items="users",
-    key="user_id",
-    grows=True,
+    "GET", "/_synapse/admin/v1/statistics/users/media", MediaUsage, items="users", key="user_id", grows=True
 )
 ROOMS = Endpoint("GET", "/_synapse/admin/v1/statistics/database/rooms", RoomSizes)
 

@@ -473,9 +473,4 @@ def _list_query(filters: UserFilters) -> dict[str, Any]:
     query: dict[str, Any] = {**filters}
     reverse, page_size = query.pop("reverse", False), query.pop("page_size", None)
     not_user_types = query.pop("not_user_types", ())
-    return {
-        **query,
-        "dir": "b" if reverse else None,
-        "limit": page_size,
-        "not_user_type": [*not_user_types],
-    }
+    return {**query, "dir": "b" if reverse else None, "limit": page_size, "not_user_type": [*not_user_types]}

@@ -219,12 +219,7 @@ class _Run:
         return options
 
     def outcome(
-        self,
-        gatherer: Gatherer,
-        baseline: Baseline,
-        *,
-        complete: bool,
-        update_running: str | None,
+        self, gatherer: Gatherer, baseline: Baseline, *, complete: bool, update_running: str | None
     ) -> AuditResult:
         """Return the outcome: the report and the next baseline."""
         order = self.order

@@ -89,11 +89,7 @@ _ROOM_HEADINGS = ("room_id", "canonical_alias", "alias")
 USERS = InputKind("user", (_USER_HEADINGS,), _user, _OTHER_USERS, _OF_ROOMS)
 ROOMS = InputKind("room", (_ROOM_HEADINGS,), parse_room, frozenset({"new_room_id", "replacement_room"}))
 ROOMS_AND_USERS = InputKind(
-    "room or user",
-    (_USER_HEADINGS, _ROOM_HEADINGS),
-    _room_or_user,
-    USERS.rivals | ROOMS.rivals,
-    _OF_ROOMS,
+    "room or user", (_USER_HEADINGS, _ROOM_HEADINGS), _room_or_user, USERS.rivals | ROOMS.rivals, _OF_ROOMS
 )
 MEDIA = InputKind(
     "media item", (("media", "media_id"),), _media, server=("origin", "media_origin", "server_name")

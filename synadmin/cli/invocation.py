@@ -108,11 +108,7 @@ class Invocation:
             self.journal.end(code)
 
     def synapse(
-        self,
-        *,
-        token: str | None = None,
-        anonymous: bool = False,
-        longest_wait: float | None = None,
+        self, *, token: str | None = None, anonymous: bool = False, longest_wait: float | None = None
     ) -> "Synapse":
         """Return the client for the configured homeserver.
 

@@ -49,12 +49,7 @@ def common_options() -> list[click.Option]:
             shell_complete=_complete_profiles,
             **shared,
         ),
-        click.Option(
-            ["--env-file"],
-            metavar="FILE",
-            help="Settings file to read instead of .env.",
-            **shared,
-        ),
+        click.Option(["--env-file"], metavar="FILE", help="Settings file to read instead of .env.", **shared),
         click.Option(["--homeserver"], metavar="URL", help="Base URL, or server name.", **shared),
         click.Option(["--timeout"], metavar="SECONDS", help="How long to wait for an answer.", **shared),
         click.Option(
@@ -192,9 +187,7 @@ class Group(_WithCommonOptions, click.Group):
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(
-        self,
-        ctx: click.Context,
-        args: list[str],
+        self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             raise UnknownCommandError(ctx, args)

@@ -12,8 +12,6 @@ network_options = with_options(
         help="Use this address for a name and port, rather than DNS. Repeatable.",
     ),
     click.Option(
-        ["--nameserver"],
-        metavar="ADDRESS[:PORT]",
-        help="Ask this nameserver rather than the system's.",
+        ["--nameserver"], metavar="ADDRESS[:PORT]", help="Ask this nameserver rather than the system's."
     ),
 )

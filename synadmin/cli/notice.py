@@ -146,8 +146,7 @@ def _(
         return None
     if not synapse.notices.are_enabled():
         raise RefusedError(
-            "server notices are not enabled on this server: no notice was sent",
-            hint=_HOW_TO_ENABLE,
+            "server notices are not enabled on this server: no notice was sent", hint=_HOW_TO_ENABLE
         )
     left_out: Counter[str] = Counter()
     accounts = synapse.users.list(locked=True)

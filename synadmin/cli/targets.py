@@ -363,12 +363,7 @@ TOKENS = Kind(
     secret=True,
 )
 SERVERS = Kind(
-    "server",
-    "destination",
-    "SERVER",
-    parse_server_name,
-    listed="server names",
-    input=input_files.SERVERS,
+    "server", "destination", "SERVER", parse_server_name, listed="server names", input=input_files.SERVERS
 )
 REPORTS = Kind("report", "report_id", "ID", _parse_report, listed="ids", input=input_files.EVENT_REPORTS)
 EVENTS = Kind("event", "event_id", "EVENT", parse_event_id)

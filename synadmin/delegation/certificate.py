@@ -86,10 +86,7 @@ def _is_same(text: str, wanted: object) -> bool:
 
 
 def problems(
-    certificate: Certificate | None,
-    name: str,
-    chain: ssl.SSLCertVerificationError | None,
-    now: datetime,
+    certificate: Certificate | None, name: str, chain: ssl.SSLCertVerificationError | None, now: datetime
 ) -> tuple[str, ...]:
     """Return why other servers will not take it, each reason as a clause.
 

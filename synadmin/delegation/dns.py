@@ -159,11 +159,7 @@ class DnsResolver:
         try:
             seconds = deadline.left()
             answer = self._resolver.resolve(
-                name,
-                kind,
-                lifetime=seconds,
-                raise_on_no_answer=False,
-                search=False,
+                name, kind, lifetime=seconds, raise_on_no_answer=False, search=False
             )
         except dns.resolver.NXDOMAIN:
             return _Answer(problem=f"DNS has no name {name} (NXDOMAIN)", missing=True)

@@ -73,13 +73,7 @@ class Probe:
         self.checks.append(Check(name, ok=ok, detail=f"{self.address}: {detail}", severity=severity))
 
 
-def probe(
-    address: Address,
-    target: ProbeTarget,
-    trust: Trust,
-    deadline: Deadline,
-    now: datetime,
-) -> Probe:
+def probe(address: Address, target: ProbeTarget, trust: Trust, deadline: Deadline, now: datetime) -> Probe:
     """Check an address. A failure is a check of the result, not raised."""
     probe = Probe(address)
     try:

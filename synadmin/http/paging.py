@@ -110,11 +110,7 @@ class Pager(Generic[T]):
     """A list on the server. Iterating fetches a page, from the third one on while the one before is used."""
 
     def __init__(
-        self,
-        transport: Transport,
-        endpoint: Paged[T],
-        parameters: Mapping[str, str],
-        query: Query,
+        self, transport: Transport, endpoint: Paged[T], parameters: Mapping[str, str], query: Query
     ) -> None:
         self._transport = transport
         self._endpoint = endpoint
@@ -218,7 +214,7 @@ class Pager(Generic[T]):
             yield from map(bytes, items)
             return
         decoder = msgspec.json.Decoder(
-            msgspec.defstruct("Key", [(self._endpoint.key, msgspec.Raw, msgspec.Raw(b"null"))]),
+            msgspec.defstruct("Key", [(self._endpoint.key, msgspec.Raw, msgspec.Raw(b"null"))])
         )
         for item in items:
             try:

@@ -330,11 +330,7 @@ class Transport:
         return self._owner if self.connection.token is None else self.owner()
 
     def _until_answered(
-        self,
-        endpoint: Endpoint[Any],
-        parameters: Mapping[str, str],
-        target: str,
-        content: bytes | None,
+        self, endpoint: Endpoint[Any], parameters: Mapping[str, str], target: str, content: bytes | None
     ) -> tuple[int, bytes]:
         waited = spent = 0.0
         attempt = 1

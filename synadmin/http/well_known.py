@@ -97,11 +97,7 @@ def _unreachable(error: Exception, homeserver: str, url: str, hint: str) -> Syna
 
 
 def _fetched(
-    session: "requests.Session",
-    url: str,
-    *,
-    deadline: Deadline,
-    ca_file: str | None,
+    session: "requests.Session", url: str, *, deadline: Deadline, ca_file: str | None
 ) -> "tuple[requests.Response, bytes]":
     import urllib3
 

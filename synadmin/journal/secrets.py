@@ -15,7 +15,7 @@ _SECRET_FIELDS = frozenset(
         "secret",
         "client_secret",
         "device_code",
-    },
+    }
 )
 _SECRET_IN_QUERY = re.compile(rf"([?&](?:{'|'.join(sorted(_SECRET_FIELDS))})=)[^&\s]*")
 # A registration token is enough to make an account. `registration_tokens/new` has none in its path.

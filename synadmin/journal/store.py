@@ -401,8 +401,7 @@ class Store:
             ):
                 message = f"the journal {self.path} is damaged or is no journal: {error}"
                 return JournalError(
-                    message,
-                    hint=f"move it away to begin a new one, or choose another file with {_SETTING}",
+                    message, hint=f"move it away to begin a new one, or choose another file with {_SETTING}"
                 )
         if reason == _REASONS[sqlite3.SQLITE_FULL]:
             hint = f"free some space, or {hint}"

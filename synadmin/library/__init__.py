@@ -78,10 +78,7 @@ class Synapse(client.Synapse):
 
     @classmethod
     def from_profile(
-        cls,
-        name: str | None = None,
-        *,
-        journal: Journal | Path | Literal["default"] | None = "default",
+        cls, name: str | None = None, *, journal: Journal | Path | Literal["default"] | None = "default"
     ) -> Self:
         """Return the client for the settings of the command line.
 

@@ -202,9 +202,7 @@ def _certificate(directory: Path) -> tuple[Path, Path]:
             .sign(key, hashes.SHA256())
         )
         pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         _write_private(key_file, pem.decode())
         _write_private(certificate, signed.public_bytes(serialization.Encoding.PEM).decode())

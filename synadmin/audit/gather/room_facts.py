@@ -15,12 +15,7 @@ import msgspec
 from synadmin.api.rooms import Room, RoomState
 from synadmin.audit.facts import Need, RoomFacts
 from synadmin.audit.gather.coverage import Coverage
-from synadmin.audit.gather.power_holders import (
-    PowerHolders,
-    with_accounts,
-    with_holders,
-    with_memberships,
-)
+from synadmin.audit.gather.power_holders import PowerHolders, with_accounts, with_holders, with_memberships
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.relevance import looks_replaced, may_be_regained, may_have_more_creators
 from synadmin.audit.gather.room_events import RoomEvents, text_of

@@ -88,10 +88,5 @@ class RoomReader:
             for user in users
         }
         local = sum(map(view.is_local, members))
-        view = replace(
-            view,
-            memberships=memberships,
-            joined_local_members=local,
-            joined_members=len(members),
-        )
+        view = replace(view, memberships=memberships, joined_local_members=local, joined_members=len(members))
         return replace(facts, view=view)

@@ -120,12 +120,7 @@ def _notified(servers: list[Invocation], room: str, stack: ExitStack) -> "tuple[
 
 
 def _audit(
-    server: Invocation,
-    options: Options,
-    locks: ExitStack,
-    *,
-    until: float | None,
-    count: bool,
+    server: Invocation, options: Options, locks: ExitStack, *, until: float | None, count: bool
 ) -> _Audited:
     from synadmin.audit.report import ServerReport, with_profile
 

@@ -61,11 +61,7 @@ def delete(
         return _delete_of_user(synapse, media)
     if kind is MEDIA:
         return _delete_item(synapse, media, look=dry_run or not yes)
-    options: dict[str, Any] = {
-        "before_ts": before,
-        "size_gt": larger_than,
-        "keep_profiles": not avatars_too,
-    }
+    options: dict[str, Any] = {"before_ts": before, "size_gt": larger_than, "keep_profiles": not avatars_too}
     if old_path:
         return synapse.media.delete_unused_old(media, **options).as_sent()
     return synapse.media.delete_unused(**options).as_sent()

@@ -29,11 +29,7 @@ _ROOM_COLUMNS = (Column("media", whole=True), Column("local"))
 @click.option("--user", metavar="USER", help="Media that a local user uploaded.")
 @sort_option(MEDIA_ORDERS, default="newest first; only with --user")
 def list_(
-    synapse: "Synapse",
-    *,
-    room: str | None,
-    user: str | None,
-    sort: tuple["MediaOrder | None", bool],
+    synapse: "Synapse", *, room: str | None, user: str | None, sort: tuple["MediaOrder | None", bool]
 ) -> object:
     """List the media of a room or of a user.
 

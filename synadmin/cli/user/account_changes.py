@@ -35,7 +35,7 @@ class AccountChanges:
     def of_one_account(self) -> bool:
         """Whether it cannot be the same for several accounts."""
         return bool(
-            self.add_threepids or self.add_external_ids or {"displayname", "password"} & self.fields.keys(),
+            self.add_threepids or self.add_external_ids or {"displayname", "password"} & self.fields.keys()
         )
 
     def body(self, before: "UserDetails | None") -> dict[str, Any]:
@@ -111,9 +111,7 @@ class AccountChanges:
 
 
 def _edited(
-    before: list[tuple[str, str]],
-    add: Iterable[tuple[str, str]],
-    remove: Iterable[tuple[str, str]],
+    before: list[tuple[str, str]], add: Iterable[tuple[str, str]], remove: Iterable[tuple[str, str]]
 ) -> list[tuple[str, str]]:
     gone = set(remove)
     return list(dict.fromkeys(pair for pair in [*before, *add] if pair not in gone))

@@ -145,9 +145,7 @@ def lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
 
 @changes(USERS, "users.deactivate", "mas.users.deactivate", mas="lock-user {user} --deactivate")
 @click.option(
-    "--erase",
-    is_flag=True,
-    help="Also remove the profile, and hide messages from users who join later.",
+    "--erase", is_flag=True, help="Also remove the profile, and hide messages from users who join later."
 )
 @click.option("--confirm", metavar="USER", help="Confirm that your own account is deactivated.")
 @LEAVE_ROOMS

@@ -145,11 +145,7 @@ class AuthenticationService:
         """Configure the client that may use the admin API."""
         metadata = {"grant_types": oauth.grant_types(Knobs()), "redirect_uris": []}
         oauth.add_client(
-            self.store,
-            metadata,
-            method="client_secret_basic",
-            client_id=CLIENT_ID,
-            secret=self.client_secret,
+            self.store, metadata, method="client_secret_basic", client_id=CLIENT_ID, secret=self.client_secret
         )
         self.knobs.admin_clients = [CLIENT_ID]
 
