@@ -191,7 +191,7 @@ def revoke(synapse: "Synapse", session_id: str) -> Record:
 
 @revoke.question
 def _(_: "Synapse", sessions: list[str]) -> str:
-    return f"{counted(len(sessions), 'token')} will be revoked for good. Continue?"
+    return f"{counted(len(sessions), 'token')} will be revoked permanently. Continue?"
 
 
 def _with_tokens(synapse: "Synapse") -> "Mas":

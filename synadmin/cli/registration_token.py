@@ -288,4 +288,4 @@ def delete(synapse: "Synapse", token: str) -> Record:
 
 @delete.question
 def _(_: "Synapse", tokens: list[str]) -> str:
-    return f"{TOKENS.counted(len(tokens))} will be deleted for good. Continue?"
+    return f"{TOKENS.counted(len(tokens))} will be deleted permanently. Continue?"

@@ -160,4 +160,4 @@ def _(*, users: bool) -> dict[str, Any]:
 
 @dismiss.question
 def _(_: "Synapse", report_ids: list[str], *, users: bool) -> str:
-    return f"Delete {counted(len(report_ids), 'user report' if users else 'event report')} for good?"
+    return f"Delete {counted(len(report_ids), 'user report' if users else 'event report')} permanently?"

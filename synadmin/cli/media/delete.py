@@ -106,7 +106,7 @@ def _(
     if kind is USERS:
         return _question_of_users(synapse, names)
     if kind is MEDIA:
-        return f"Delete {named_media(synapse, names)} for good?"
+        return f"Delete {named_media(synapse, names)} permanently?"
     return _question_of_unused(names[0], before, larger_than, avatars_too=avatars_too)
 
 
@@ -196,13 +196,13 @@ def _question_of_users(synapse: "Synapse", names: list[str]) -> str:
             size += item.media_length or 0
     whose = USERS.named(names, most=1)
     amount = f"{counted(count, 'item')} of media ({counted(size, 'byte')})"
-    return f"Delete the {amount} that {whose} uploaded, for good?"
+    return f"Permanently delete the {amount} that {whose} uploaded?"
 
 
 def _question_of_unused(home: str, before: int, larger_than: int | None, *, avatars_too: bool) -> str:
     larger = f" and larger than {counted(larger_than, 'byte')}" if larger_than else ""
     avatars = "Avatars are deleted too" if avatars_too else "Avatars are kept"
     return (
-        f"All media of {home} not accessed since {time_of(before)}{larger} will be deleted for good. "
+        f"All media of {home} not accessed since {time_of(before)}{larger} will be deleted permanently. "
         f"{avatars}. The server reports their number afterwards. Continue?"
     )

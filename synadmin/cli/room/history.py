@@ -93,7 +93,7 @@ def _(_: "Synapse", rooms: list[str], *, before: int | str) -> None:
 @purge_history.question
 def _(synapse: "Synapse", rooms: list[str], *, before: int | str, delete_local_events: bool) -> str:
     local = (
-        "Events of local users are deleted for good, too."
+        "Events of local users are deleted permanently, too."
         if delete_local_events
         else "Events of local users stay."
     )

@@ -56,7 +56,7 @@ _STEP = 0.05
 @click.option("--name", metavar="NAME", help="The new room's name [default: that of the old room].")
 @click.option("--message", metavar="TEXT", help="The first message in it.")
 @click.option(
-    "--purge", is_flag=True, help="Remove the old room and its history from the database, for good."
+    "--purge", is_flag=True, help="Permanently remove the old room and its history from the database."
 )
 @click.option(
     "--block/--no-block",
@@ -181,7 +181,7 @@ def _plan_text(planned: "Replacement", options: "ReplaceOptions") -> list[str]:
     ]
     if elsewhere:
         lines.append(f"  {counted(elsewhere, 'user')} of other servers stay in the old room.")
-    history = "is removed from the database for good" if options.purge else "stays in the database"
+    history = "is permanently removed from the database" if options.purge else "stays in the database"
     lines.append(f"  The history {history}; local users no longer see it in their clients.")
     if options.muted:
         lines.append("  Only the admin can send messages in the new room, and anyone can join.")

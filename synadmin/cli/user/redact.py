@@ -123,7 +123,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, scope: "Scope") -> str:
     messages = counted(sum(sum(messages_by_room.values()) for messages_by_room in counts), "message")
     where = counted(len({room for messages_by_room in counts for room in messages_by_room}), "room")
     return (
-        f"{messages} of {join_names(users)} in {where} will be redacted for good "
+        f"{messages} of {join_names(users)} in {where} will be redacted permanently "
         f"(at most {scope.limit} in each room). Continue?"
     )
 

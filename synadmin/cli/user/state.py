@@ -199,7 +199,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
     text = (
         f"{counted(len(users), 'account')} will be {state}: {join_names(users)}. "
         f"{'It leaves' if one else 'They leave'} {counted(rooms, 'room')}; {counted(sessions, 'session')} "
-        "and all encryption keys, passwords, addresses and account data are deleted for good. "
+        "and all encryption keys, passwords, addresses and account data are deleted permanently. "
     )
     if admins:
         text += "It is a server admin. " if one else f"Server admins among them: {admins}. "

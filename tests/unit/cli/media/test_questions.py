@@ -54,16 +54,16 @@ def _holdings(signed_in: Stub) -> None:
         ),
         (
             ("delete", "AbCd"),
-            "Delete mxc://example.org/AbCd (image/png, 1234 bytes, uploaded by @bob:example.org) for good?",
+            "Delete mxc://example.org/AbCd (image/png, 1234 bytes, uploaded by @bob:example.org) permanently",
         ),
-        (("delete", "AbCd", "MnOp"), "Delete 2 items of media for good?"),
+        (("delete", "AbCd", "MnOp"), "Delete 2 items of media permanently?"),
         (
             ("delete", "--user", "bob"),
-            "Delete the 2 items of media (15 bytes) that @bob:example.org uploaded",
+            "Permanently delete the 2 items of media (15 bytes) that @bob:example.org uploaded?",
         ),
         (
             ("delete", "--before", "2026-01-31", "--larger-than", "10MB"),
-            "since 2026-01-31T00:00:00Z and larger than 10000000 bytes will be deleted for good. Avatars ",
+            "since 2026-01-31T00:00:00Z and larger than 10000000 bytes will be deleted permanently. Avatars ",
         ),
         (("delete", "--before", "2026-01-31", "--avatars-too"), "Avatars are deleted too."),
         (("purge-remote", "--before", "2026-01-31"), "All cached copies of other servers' media"),
