@@ -120,10 +120,6 @@ def parse_user_id(text: str, *, home: str | None = None) -> UserId:
 def parse_local_user_id(text: str, *, home: str) -> UserId:
     """Check the user id, or the localpart, of an account of this server.
 
-    Args:
-        text: ``@alice:example.org`` or ``alice``.
-        home: the name of this server.
-
     Raises:
         UsageError: it is not a user id, or one of another server.
     """

@@ -287,11 +287,6 @@ def _fitting(
     """Return the widths with which a table fits, taken from the widest columns first; None where none do.
 
     Columns that are to stay whole keep their width, and no word is broken but those of names.
-
-    Args:
-        columns: of the table, each with its heading and its cells.
-        width: of the terminal; None where there is none, and only single cells are limited.
-        narrowest_name: columns of a breakable column.
     """
     widths, least = [], []
     for column, cells in columns:

@@ -8,13 +8,7 @@ from synadmin.text import command
 
 
 def one_sided(facts: ServerFacts, state: str, verb: str) -> Iterator[Found]:
-    """Yield a finding for each account that has a state in MAS alone or in Synapse alone.
-
-    Args:
-        facts: the server.
-        state: ``locked`` or ``deactivated``.
-        verb: the command of ``synadmin user`` that sets the state on both sides.
-    """
+    """Yield a finding for each account that has a state in MAS alone or in Synapse alone."""
     for account in facts.disagreements:
         if account.state != state:
             continue

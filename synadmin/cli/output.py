@@ -76,7 +76,6 @@ class Output(NamedTuple):
         """Print the records.
 
         Args:
-            records: JSON objects.
             columns: all there are; those marked as shown are the default.
             empty: the text on stderr for an empty table.
             hint: the text on stderr below a table on a terminal.
@@ -204,7 +203,6 @@ def output_options(function: Callable[P, R], *, formats: Sequence[str] = FORMATS
     """Give a command ``-o`` and ``--columns``; it receives an :class:`Output` as ``output``.
 
     Args:
-        function: the function of the command.
         formats: the formats that it can print; the last one prints the ids alone.
     """
 

@@ -18,9 +18,6 @@ class NightlyAudit:
     """The options of the nightly audit.
 
     Attributes:
-        program: the command that starts synadmin.
-        baseline: the file of known findings.
-        config: the configuration; None where there is none.
         profiles: the profiles whose servers are audited; None: the server of the settings.
     """
 

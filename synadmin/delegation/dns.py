@@ -1,6 +1,5 @@
 """DNS: addresses and services, each failure with its own sentence."""
 
-import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from synadmin.delegation.names import Address
+from synadmin.delegation.names import Address, is_ip
 from synadmin.http.deadline import Deadline
 
 _MOST_ALIASES = 8
@@ -107,7 +106,7 @@ class DnsResolver:
         given = self._overrides.get((host.lower(), port))
         if given is not None:
             return Addresses(given, given=True)
-        if _is_literal(host):
+        if is_ip(host):
             return Addresses((Address(host, port),))
         if host.lower().removesuffix(".").endswith("localhost"):
             # RFC 6761: never asked of DNS.
@@ -219,13 +218,3 @@ def _reason(error: dns.resolver.NoNameservers) -> str:
 
 def _text(name: dns.name.Name) -> str:
     return name.to_text(omit_final_dot=True)
-
-
-def _is_literal(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except (OSError, ValueError):
-            continue
-        return True
-    return False

@@ -68,7 +68,7 @@ def parse_name(text: str) -> ServerName:
     if match is not None:
         host, port = match[1], int(match[2])
     host = host.strip("[]")
-    return ServerName(text, host, port, literal=_is_ip(host))
+    return ServerName(text, host, port, literal=is_ip(host))
 
 
 def _problem(text: str) -> str | None:  # noqa: C901, PLR0911  one clause for each mistake
@@ -95,10 +95,10 @@ def _problem(text: str) -> str | None:  # noqa: C901, PLR0911  one clause for ea
         return f"port {port[1][:12]} is not between 1 and {_HIGHEST_PORT}"
     if text.startswith("["):
         inside = text[1:].partition("]")[0]
-        if not _is_ip(inside) or ":" not in inside:
+        if not is_ip(inside) or ":" not in inside:
             return f"{inside!a} is not an IPv6 address"
     elif text.count(":") > 1:
-        return f"an IPv6 address stands in brackets: [{text}]" if _is_ip(text) else "it has two colons"
+        return f"an IPv6 address stands in brackets: [{text}]" if is_ip(text) else "it has two colons"
     if not is_server_name(text):
         return "it looks like example.org or example.org:8448"
     return _problem_of_labels(text)
@@ -124,39 +124,31 @@ def _in_ascii(text: str) -> str:
     return f"; write {ascii_name}" if is_server_name(ascii_name) else ""
 
 
-def _is_ip(text: str) -> bool:
+def is_ip(text: str) -> bool:
+    """Whether the text is an IP address, without brackets and zone."""
     try:
         return "%" not in text and bool(ip_address(text))
     except ValueError:
         return False
 
 
-def parse_address(text: str, *, port: int) -> Address:
-    """Read ``ADDRESS[:PORT]``, IPv6 in brackets where a port follows.
+def parse_address(text: str, *, port: int = _DNS_PORT) -> Address:
+    """Read ``ADDRESS[:PORT]``, IPv6 in brackets where a port follows; a nameserver has DNS's port.
 
     Raises:
         UsageError: it is none.
     """
-    if _is_ip(text):
+    if is_ip(text):
         return Address(text, port)
     match = _ADDRESS.match(text)
     if match is not None:
         ip = match["six"] or match["four"] or ""
         number = int((match["port"] or str(port))[:9])
-        if _is_ip(ip) and 0 < number <= _HIGHEST_PORT:
+        if is_ip(ip) and 0 < number <= _HIGHEST_PORT:
             return Address(ip, number)
     raise UsageError(
         f"{text!a} is not an IP address with an optional port: 192.0.2.1, 192.0.2.1:53, [2001:db8::1]:53"
     )
-
-
-def parse_nameserver(text: str) -> Address:
-    """Read the value of ``--nameserver``.
-
-    Raises:
-        UsageError: it is not an address.
-    """
-    return parse_address(text, port=_DNS_PORT)
 
 
 def parse_overrides(texts: Iterable[str]) -> Mapping[tuple[str, int], tuple[Address, ...]]:

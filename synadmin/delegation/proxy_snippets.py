@@ -19,12 +19,7 @@ _BASE_URL = re.compile(
 
 
 def files(to: ServerName, client: str) -> Mapping[str, str]:
-    """Return the content of the files by their paths.
-
-    Args:
-        to: where other servers are sent.
-        client: the base URL that clients are sent to.
-    """
+    """Return the content of the files by their paths."""
     return {
         SERVER: json.dumps({"m.server": to.text}),
         CLIENT: json.dumps({"m.homeserver": {"base_url": client}}),

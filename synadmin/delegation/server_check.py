@@ -18,8 +18,8 @@ from synadmin.delegation.names import (
     Address,
     ServerName,
     bracketed,
+    parse_address,
     parse_name,
-    parse_nameserver,
     parse_overrides,
 )
 from synadmin.delegation.probe import Probe, ProbeTarget, probe
@@ -51,7 +51,7 @@ class Network:
         Raises:
             UsageError: one of them is not what it should be.
         """
-        asked = None if nameserver is None else parse_nameserver(nameserver)
+        asked = None if nameserver is None else parse_address(nameserver)
         return cls(Trust(ca_file), asked, parse_overrides(resolve))
 
     def resolver(self, deadline: Deadline) -> DnsResolver:

@@ -24,13 +24,7 @@ def canonical(value: object) -> bytes:
 
 
 def problem(published: object, server_name: str, now_ms: int) -> str | None:
-    """Return the error of an answer of ``/_matrix/key/v2/server``; None where it is valid.
-
-    Args:
-        published: the decoded JSON.
-        server_name: the server that the keys must belong to.
-        now_ms: the time in milliseconds since the epoch.
-    """
+    """Return the error of an answer of ``/_matrix/key/v2/server``; None where it is valid."""
     if not isinstance(published, dict):
         return "the keys are not a JSON object"
     name = published.get("server_name")

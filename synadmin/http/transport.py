@@ -188,12 +188,7 @@ class Transport:
         )
 
     def beside(self, connection: Connection, wire: Wire | None = None) -> "Transport":
-        """Return a transport to another service of the homeserver, with the same journal and owner.
-
-        Args:
-            connection: where the service is.
-            wire: the wire that sends requests, in place of the default one.
-        """
+        """Return a transport to another service of the homeserver, with the same journal and owner."""
         if self.connection.token is not None:
             self.owner()  # the other service could not be asked
         return self._derived(connection, wire or RequestsWire(connection), user=None)

@@ -199,12 +199,7 @@ class Journal:
             self._is_optional = before
 
     def leave_out(self, targets: Iterable[str], *, is_all: bool) -> None:
-        """Leave finished targets out of the command line that continues this run.
-
-        Args:
-            targets: as they stand in ``arguments``.
-            is_all: none is left.
-        """
+        """Leave finished targets out of the command line that continues this run."""
         self._finished.update(targets)
         self._is_all_finished = is_all
 

@@ -317,12 +317,7 @@ class Community:
 
 
 def fill(homeserver: Homeserver, neighbour: Homeserver | None = None) -> Community:
-    """Make the people and the rooms of the club.
-
-    Args:
-        homeserver: a server that is running.
-        neighbour: a second one, for the rooms that are shared with another server.
-    """
+    """Make the people and the rooms of the club."""
     members, situations = MEMBERS, SITUATIONS
     if neighbour is not None:
         members, situations = members + NEIGHBOURS, situations + SITUATIONS_WITH_NEIGHBOURS
@@ -344,13 +339,7 @@ def fill(homeserver: Homeserver, neighbour: Homeserver | None = None) -> Communi
 
 
 def make(situation: Situation, people: Mapping[str, Person], rooms: Mapping[str, RoomId]) -> RoomId:
-    """Make one room, and let happen to it what happened.
-
-    Args:
-        situation: the room.
-        people: by localpart.
-        rooms: those made so far, by slug, the parent among them.
-    """
+    """Make one room, and let happen to it what happened."""
     creator = people[situation.creator]
     parent = rooms.get(situation.parent) if situation.parent is not None else None
     room_id = creator.make_room(

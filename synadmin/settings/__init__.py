@@ -392,10 +392,6 @@ def _readable_by_others(path: object) -> str:
 def of_profile(name: str, *, timeout: str | None = None) -> Settings:
     """Gather the settings of another account: homeserver and token come from its profile alone.
 
-    Args:
-        name: the profile.
-        timeout: ``--timeout``, where it was given.
-
     Raises:
         SettingsError: there is no such profile, or it cannot be read.
     """

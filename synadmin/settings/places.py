@@ -96,9 +96,7 @@ def _home() -> Path:
 def write_profile(name: str, changes: Mapping[str, str | None]) -> Path:
     """Change settings of a profile, or make it: mode 0600 from its first byte, replaced atomically.
 
-    Args:
-        name: the profile.
-        changes: settings by name; None removes one.
+    None removes a setting.
 
     Returns:
         The profile's file.

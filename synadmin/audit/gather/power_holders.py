@@ -62,15 +62,7 @@ class PowerHolders:
         now: int,
         without: Mapping[UserId, Collection[RoomId]] | None = None,
     ) -> None:
-        """Create the users with power; no request is sent yet.
-
-        Args:
-            synapse: the server.
-            accounts: the user list, which may be on its way.
-            server_name: of the server.
-            now: when this is asked, in milliseconds since the epoch.
-            without: local accounts that are taken for deactivated, and the rooms that they are in.
-        """
+        """Create the users with power; no request is sent yet."""
         self.without = {user: frozenset(map(hash, rooms)) for user, rooms in (without or {}).items()}
         self._synapse = synapse
         self._accounts = accounts

@@ -29,12 +29,7 @@ class Prefetcher:
     """
 
     def __init__(self, synapse: Synapse, *, concurrency: int) -> None:
-        """Ask for the owner of the token; no other request is sent yet.
-
-        Args:
-            synapse: the server, with a server admin's token.
-            concurrency: how many requests may be under way at once.
-        """
+        """Ask for the owner of the token; no other request is sent yet."""
         self.synapse = synapse.fast(ConcurrencyLimiter(concurrency))
         self.pool = Pool(concurrency, gives_up=True)
         # Pages have megabytes, and memory that a thread has freed serves that thread alone.

@@ -40,25 +40,14 @@ class RoomGatherer:
         finds: Callable[[RoomFacts], bool] | None = None,
         alike: Callable[[RoomFacts, RoomFacts], bool] = lambda _, __: False,
     ) -> None:
-        """Create it; no request is sent yet.
-
-        Args:
-            prefetcher: the way to the server, and what was asked already.
-            coverage: the needs of the rules, and the subjects checked and skipped.
-            accounts: the future user list.
-            account_count: of the server, 0 where it is small. With many accounts, the rooms that do not
-                depend on the list are checked before it is there.
-            caller: the owner of the token.
-            without: local accounts that are taken for deactivated.
-            finds: as in :class:`Asker`.
-            alike: as in :class:`Asker`.
-        """
+        """Create it; no request is sent yet."""
         self._finds, self._alike = finds, alike
         self._prefetcher = prefetcher
         self._synapse = prefetcher.synapse
         self._pool = prefetcher.pool
         self._coverage = coverage
         self._accounts = accounts
+        # 0 for a small server. With many accounts, rooms that do not depend on the list do not wait for it.
         self._account_count = account_count
         self._caller = caller
         self._without = without

@@ -35,14 +35,14 @@ def write(report: Report, out: TextIO) -> None:
     if known:
         were, are = ("was", "is") if known == 1 else ("were", "are")
         out.write(f"\n{known} more {were} known before, and {are} not shown.\n")
-    _write_list("Solved", (f"{_rule(gone.rule)} {_subject(gone.subject)}" for gone in report.solved), out)
+    _write_list("Solved", (f"{code(gone.rule)} {_subject(gone.subject)}" for gone in report.solved), out)
     _write_list(
         "Not checked", (f"{_subject(left.subject)}: {escaped(left.reason)}" for left in report.skipped), out
     )
     _write_list(
         "Rules that crashed",
         (
-            f"{_rule(error.rule)} at {_subject(error.subject)}: {escaped(error.error)}"
+            f"{code(error.rule)} at {_subject(error.subject)}: {escaped(error.error)}"
             for error in report.errors
         ),
         out,
@@ -99,10 +99,6 @@ def _write_list(title: str, lines: Iterable[str], out: TextIO) -> None:
     if items:
         out.write(f"\n## {title}: {len(items)}\n\n")
         out.writelines(f"- {line}\n" for line in items)
-
-
-def _rule(rule: str) -> str:
-    return code(rule)
 
 
 def _subject(subject: Subject) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from synadmin.delegation.names import Address, parse_address, parse_name, parse_nameserver, parse_overrides
+from synadmin.delegation.names import Address, parse_address, parse_name, parse_overrides
 from synadmin.errors import UsageError
 
 
@@ -105,8 +105,8 @@ def test_invalid_resolve_override_is_refused(text: str) -> None:
 
 
 def test_nameserver_has_default_port_53() -> None:
-    assert parse_nameserver("192.0.2.53") == Address("192.0.2.53", 53)
-    assert parse_nameserver("[2001:db8::53]:5353") == Address("2001:db8::53", 5353)
-    assert parse_nameserver("2001:db8::53") == Address("2001:db8::53", 53)
+    assert parse_address("192.0.2.53") == Address("192.0.2.53", 53)
+    assert parse_address("[2001:db8::53]:5353") == Address("2001:db8::53", 5353)
+    assert parse_address("2001:db8::53") == Address("2001:db8::53", 53)
     with pytest.raises(UsageError, match=r"'dns\.example' is not an IP address"):
         parse_address("dns.example", port=53)
