@@ -277,7 +277,8 @@ class Synapse(client.Synapse):
             looked = way.plan(parsed)
             if dry_run:
                 return looked
-            return next(transfer.hand_over(way, [looked], move, accept=None, pause=_pausing(wait)))
+            (result,) = transfer.hand_over(way, [looked], move, accept=None, pause=_pausing(wait))
+            return result
 
     def audit(
         self,

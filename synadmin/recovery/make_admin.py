@@ -81,7 +81,8 @@ def preview_rooms(
             return _preview(observer if at_once == 1 else observer.beside(), room, goal)
         except (ServerError, ReplyError) as error:
             hint = f" {error.hint[0].upper()}{error.hint[1:]}." if error.hint else ""
-            return _unseen(room, goal, f"The room could not be read: {error}.{hint}")
+            message = f"The room could not be read: {error}.{hint} Nothing was changed."
+            return _unseen(Observation(room), goal, outcome.FAILED, "server-error", message)
 
     looked_at: set[RoomId] = set()
     for preview in side_by_side(look, rooms, at_once=at_once):
@@ -92,16 +93,12 @@ def preview_rooms(
             looked_at.add(room_id)
 
 
-def _unseen(room: RoomId | RoomAlias, goal: Goal, message: str) -> Preview:
-    unseen = Outcome(
-        room=room,
-        room_id=None if room.startswith("#") else RoomId(room),
-        user_id=goal.target,
-        outcome=outcome.FAILED,
-        reason="server-error",
-        message=f"{message} Nothing was changed.",
-    )
-    return Preview(Observation(room), unseen)
+def _unseen(observation: Observation, goal: Goal, state: outcome.State, reason: str, message: str) -> Preview:
+    """Return the result of a room that could not be read."""
+    room, user = observation.room, goal.target
+    room_id = None if room.startswith("#") else RoomId(room)
+    result = Outcome(room=room, room_id=room_id, user_id=user, outcome=state, reason=reason, message=message)
+    return Preview(observation, result)
 
 
 def _advice_on_id(room_id: str) -> str:
@@ -115,26 +112,19 @@ def _advice_on_id(room_id: str) -> str:
 
 
 def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_enter: bool = True) -> Preview:
-    is_alias = room.startswith("#")
     try:
         observation = observer.observe(room, goal)
     except NotFoundError:
         observation = Observation(room)
     if observation.view is None or observation.answer is None or observation.details is None:
-        reason = "unknown-alias" if is_alias and observation.details is None else "unknown-room"
-        message = f"This server does not know the room {room}.{_advice_on_id(room)}"
-        if reason == "unknown-alias":
-            message = f"The alias {room} does not point to a room that this server knows."
+        reason, message = "unknown-room", f"This server does not know the room {room}.{_advice_on_id(room)}"
+        if room.startswith("#") and observation.details is None:
+            reason, message = (
+                "unknown-alias",
+                f"The alias {room} does not point to a room that this server knows.",
+            )
         message += " `synadmin room list --search TEXT` finds rooms by name."
-        nothing = Outcome(
-            room=room,
-            room_id=None if is_alias else RoomId(room),
-            user_id=goal.target,
-            outcome=outcome.REFUSED,
-            reason=reason,
-            message=message,
-        )
-        return Preview(observation, nothing)
+        return _unseen(observation, goal, outcome.REFUSED, reason, message)
     start = outcome.before(room, goal.target, observation.details, observation.view)
     answer = observation.answer
     if isinstance(answer, Refusal):
@@ -257,6 +247,8 @@ class Run:
         self.recovery.observer.forget_all()
         try:
             again = _preview(self.recovery.observer, before.room_id, self.goal)
+        except NotAuthenticatedError as error:
+            raise TokenEndedError(error, result) from error
         except (MatrixError, ConnectError, ReplyError):
             return None
         now = again.observation.view
@@ -288,13 +280,15 @@ class Run:
             raise _stopped(stopped, start, is_begun=len(taken) > 1) from stopped
         try:
             now = self.recovery.observer.again(preview.observation, self.goal)
+            result = _outcome_read_back(start.with_state(now), view, now, failure, is_reverted=not left)
+            if result.outcome != outcome.FAILED:
+                problem = set_again(self.recovery, self.goal, view, now)
+                result = result if problem is None else replace(result, message=f"{result.message} {problem}")
+        except (KeyboardInterrupt, NotAuthenticatedError) as caught:
+            raise _stopped(caught, start, is_begun=True) from caught
         except (MatrixError, ConnectError, ReplyError) as error:
             message = f"The room's state could not be read back: {error}. Run the command again to see it."
             return replace(start.unread(message), reason=outcome.reason_of(failure or error))
-        result = _outcome_read_back(start.with_state(now), view, now, failure, is_reverted=not left)
-        if result.outcome != outcome.FAILED:
-            problem = set_again(self.recovery, self.goal, view, now)
-            result = result if problem is None else replace(result, message=f"{result.message} {problem}")
         if left:
             words = f"Not reverted, and tried again at the end: {'; '.join(map(str, left))}."
             result = replace(result, message=f"{result.message} {words}")
@@ -308,12 +302,19 @@ class Run:
         try:
             try:
                 visit.join(join.user, via=list(observation.via))
+            except NotAuthenticatedError:
+                raise
             except (MatrixError, ConnectError) as error:
                 return _not_let_in(preview, join, error)
             self.recovery.observer.forget_all()
-            # By its id: an address may lead elsewhere by now.
-            inside = _preview(self.recovery.observer, room_id, goal, may_enter=False)
-            result = self._carry_out(inside)
+            try:
+                # By its id: an address may lead elsewhere by now.
+                inside = _preview(self.recovery.observer, room_id, goal, may_enter=False)
+                result = self._carry_out(inside)
+            except NotAuthenticatedError as error:
+                steps = error.result.steps if isinstance(error, TokenEndedError) else ()
+                start = replace(preview.result, steps=(StepTaken.of(join, "done"), *steps))
+                raise _stopped(error, start, is_begun=True) from error
         finally:
             mine = goal.join and goal.target == goal.caller
             stays = mine and result is not None and result.outcome == outcome.DONE

@@ -25,6 +25,7 @@ from synadmin.power.events import TOMBSTONE
 from synadmin.power.levels import format_level
 from synadmin.power.room import RoomView
 from synadmin.recovery import outcome
+from synadmin.recovery.make_admin import TokenEndedError
 from synadmin.recovery.transfer_plan import (
     INSIDE,
     LOWER,
@@ -102,30 +103,34 @@ def hand_over(
         move: from whom to whom.
         accept: accepts the invitation as the new owner; None where the new owner does so by itself.
         pause: waits a little for as many rooms as are left; false where there is no more waiting.
+
+    Raises:
+        NotAuthenticatedError: a token has become invalid. The rooms that were begun are yielded before.
     """
-    waiting: list[RoomTransfer] = []
-    for room_transfer in room_transfers:
-        if room_transfer.outcome != outcome.PLANNED or room_transfer.room_id is None:
-            yield room_transfer
-            continue
-        try:
-            waiting.append(way.grant(room_transfer))
-        except NotAuthenticatedError:
-            raise
-        except SynadminError as error:
-            yield _failed(way, room_transfer, error)
-    while waiting:
-        still = []
-        for room_transfer in waiting:
-            finished = _finished(way, room_transfer, move, accept)
-            if finished.outcome == outcome.PENDING:
-                still.append(finished)
-            else:
-                yield finished
-        waiting = still
-        if waiting and not pause(len(waiting)):
-            break
-    yield from waiting
+    begun: dict[int, RoomTransfer] = {}
+    try:
+        for number, room_transfer in enumerate(room_transfers):
+            if room_transfer.outcome != outcome.PLANNED or room_transfer.room_id is None:
+                yield room_transfer
+                continue
+            begun[number] = room_transfer
+            try:
+                begun[number] = way.grant(room_transfer)
+            except NotAuthenticatedError:
+                raise
+            except SynadminError as error:
+                yield _failed(way, begun.pop(number), error)
+        while begun:
+            for number, room_transfer in tuple(begun.items()):
+                begun[number] = _finished(way, room_transfer, move, accept)
+                if begun[number].outcome != outcome.PENDING:
+                    yield begun.pop(number)
+            if begun and not pause(len(begun)):
+                break
+    except NotAuthenticatedError as error:
+        yield from [_failed(way, room_transfer, error) for room_transfer in begun.values()]
+        raise
+    yield from begun.values()
 
 
 def _finished(
@@ -227,6 +232,9 @@ def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
 def _failed(way: Way, room_transfer: RoomTransfer, error: SynadminError) -> RoomTransfer:
     """Return what went wrong, and what the room holds now, where that can be read."""
     failed = replace(room_transfer, outcome=outcome.FAILED, message=str(error), reason=_code(error))
+    if isinstance(error, TokenEndedError):
+        steps = (*error.result.steps, *failed.steps[len(error.result.steps) :])
+        failed = replace(failed, message=error.result.message, steps=steps)
     if room_transfer.room_id is None:
         return failed
     try:

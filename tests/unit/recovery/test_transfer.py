@@ -215,9 +215,13 @@ def test_expired_token_stops_the_transfer(step: str) -> None:
     club = rooms(2)
     gone = NotAuthenticatedError(status=401, errcode="M_UNKNOWN_TOKEN", reason="gone")
     club.trouble[step, ROOM] = [gone]
+    looked = [club.plan(room_id) for room_id in club.views]
+    yielded: list[RoomTransfer] = []
     with pytest.raises(NotAuthenticatedError):
-        club.hand_over()
+        yielded.extend(hand_over(club, looked, MOVE, accept=club.come_in, pause=lambda _: False))
     assert club.levels()[0] == 100
+    # The second room was not begun if the token ended at the first change.
+    assert [result.outcome for result in yielded] == ["failed"] * (1 if step == "grant" else 2)
 
 
 def test_rate_limited_invitation_is_sent_later(clock: list[float]) -> None:

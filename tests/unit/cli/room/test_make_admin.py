@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.recovery.rooms import ALICE, GRANTED, LEVELS, POWER, LostRoom, power
+from tests.unit.recovery.rooms import ALICE, GRANTED, LEVELS, POWER, LostRoom, power, state
 from tests.unit.stub import ADMIN, BROKEN, EMPTY, HTML, Reply, Stub, json_reply, refused
 
 if TYPE_CHECKING:
@@ -188,20 +188,27 @@ def test_yes_changes_a_room_before_reading_the_next(signed_in: Stub, synadmin: S
     assert looks[0] < changes[0] < looks[1] < changes[1] < looks[2]
 
 
-@pytest.mark.parametrize("step", ["first", "second"])
-def test_token_that_ends_in_a_room_names_what_was_begun(
-    signed_in: Stub, synadmin: Synadmin, step: str
-) -> None:
+@pytest.mark.parametrize("at", ["make_room_admin", "join", "read back", "set again"])
+def test_token_that_ends_in_a_room_names_what_was_begun(signed_in: Stub, synadmin: Synadmin, at: str) -> None:
     room = LostRoom(signed_in)
     invalid = refused(401, "M_UNKNOWN_TOKEN", "Token is not active")
-    if step == "first":
-        room.on("make_room_admin", invalid)
-    else:
+    if at == "join":
         signed_in.on("/_matrix/client/v3/join/%21chess%3Aexample.org", invalid)
+    elif at == "read back":
+        room.on(POWER, power(LEVELS), invalid)
+    elif at == "set again":
+        replaced = {**state("m.room.power_levels", GRANTED), "event_id": "$2"}
+        replaced["unsigned"] = {"replaces_state": "$1"}
+        room.on(POWER, power(LEVELS), json_reply({"state": [replaced]}))
+        room.on("messages", invalid)
+    else:
+        room.on("make_room_admin", invalid)
     answer, records = regain(synadmin, room)
     assert answer.code == 3
-    if step == "first":
+    if at == "make_room_admin":
         assert records == []
     else:
         (record,) = records
         assert record["message"].startswith("The token became invalid in this room")
+        done = [step["status"] for step in record["steps"]]
+        assert done == ["done", "failed" if at == "join" else "done"]
