@@ -73,6 +73,16 @@ def time_of(milliseconds: object) -> str | None:
         return None
 
 
+def local_time(milliseconds: int) -> str:
+    """Return a time as a sentence has it: local, to the minute, with its zone."""
+    time = time_of(milliseconds)
+    return (
+        "an unknown time"
+        if time is None
+        else f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M %Z}"
+    )
+
+
 def relative_time(time: object, now: datetime | None = None) -> object:
     """Return a time as a person reads it: ``2 hours ago`` within a week, else the local date.
 

@@ -256,8 +256,8 @@ def carry_out(
         return _dry_run(invocation, synapse, work, output)
     outcomes = Outcomes(work.kind, len(work.targets.names))
     nothing_to_do = None if yes else _ask_if_needed(invocation, synapse, work)
-    write = _writing(output, _columns(work.kind, work.columns), work.alone)
-    sums_up_one = output.in_words and work.alone is None
+    write = _writing(output, _columns(work.kind, work.columns), work.alone, outcomes)
+    sums_up_one = output.in_words and work.alone is None and not output.on_terminal
     if nothing_to_do is not None:
         return outcomes.report(invocation, nothing_to_do, count=_count, write=write, sums_up_one=sums_up_one)
     ended: list[BaseException] = []
@@ -282,10 +282,16 @@ def carry_out(
 
 
 def _writing(
-    output: Output, columns: "Sequence[Column]", alone: str | None = None
+    output: Output,
+    columns: "Sequence[Column]",
+    alone: str | None = None,
+    outcomes: Outcomes | None = None,
 ) -> Callable[[Iterator[_Result]], None]:
     def write(results: Iterator[_Result]) -> None:
         records = (result.record for result in results)
+        if alone is None and outcomes is not None and outcomes.total == 1 and output.on_terminal:
+            output.write_result(next(records), columns)
+            return
         if alone is None:
             output.write(records, columns)
             return
@@ -470,7 +476,9 @@ def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange)
 
 
 def _warn_of_refusals(invocation: Invocation, work: BulkChange, results: Sequence[_Result]) -> None:
-    refused = [result for result in results if result.outcome not in {"planned", "unchanged"}]
+    # A command that shows its plan with the question shows there what of it is refused.
+    known = {"planned", "unchanged"} | ({"partly"} if work.ask is not None else set())
+    refused = [result for result in results if result.outcome not in known]
     for result in refused[:_MOST_REFUSALS]:
         invocation.warn(f"  {result.record[work.kind.field]}: {result.outcome}: {result.record['message']}")
     if len(refused) > _MOST_REFUSALS:

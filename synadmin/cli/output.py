@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Self, TypeVar
 import click
 
 from synadmin.cli import colors
-from synadmin.cli.invocation import is_terminal, print_block, with_options
+from synadmin.cli.invocation import is_terminal, print_block, with_options, wrapped
 from synadmin.columns import FORMATS
 from synadmin.errors import UsageError
 
@@ -139,6 +139,19 @@ class Output(NamedTuple):
             colors.echo(text, nl=False)
         else:
             self.write([record], columns)
+
+    def write_result(self, record: Mapping[str, Any], columns: "Sequence[Column]") -> None:
+        """Print the result of a single target: on a terminal in one line, where there is no more to show."""
+        from synadmin.tables import cell
+
+        name, outcome, *others = (column for column in columns if column.shown and column.of(record))
+        if not self.on_terminal or len(others) > 1:
+            self.write([record], columns)
+            return
+        values = [cell(column.of(record)) for column in (outcome, name, *others)]
+        if others and others[0].name != "message":
+            values[2] = f"{others[0].heading} {values[2]}"
+        colors.echo(wrapped(f"  {': '.join(values)}", sys.stdout))
 
     def stream(
         self, pager: "Pager[Any]", columns: "Sequence[Column]", *, empty: str = "", hint: str = ""

@@ -41,6 +41,7 @@ _ACTIONS: Final = tuple(
         ("PUT", "/users/[^/]+/admin$", "change server admin rights"),
         ("POST", "/reset_password/", "reset the password"),
         ("POST", "/user/[^/]+/redact$", "redact messages"),
+        ("POST", "/registration_tokens/new$", "create a registration token"),
     )
 )
 """What requests do, the first that matches."""
@@ -95,7 +96,7 @@ class ReportRow:
             self.refused += 1
         elif status is None:
             self.unknown += 1
-        for value, values in ((_action(entry), self.actions), (entry.get("on_behalf_of"), self.acted_as)):
+        for value, values in ((action_of(entry), self.actions), (entry.get("on_behalf_of"), self.acted_as)):
             if isinstance(value, str) and value not in values:
                 values.append(value)
         reason = entry.get("reason")
@@ -163,7 +164,8 @@ def target_of(entry: Mapping[str, Any]) -> tuple[str, str]:
     return _SIGILS.get(target[:1], "user"), target
 
 
-def _action(entry: Mapping[str, Any]) -> str:
+def action_of(entry: Mapping[str, Any]) -> str:
+    """Return what a request does, in words; its method and path where there are none for it."""
     method, path = str(entry.get("method")), unquote(str(entry.get("path")).partition("?")[0])
     body = entry.get("body")
     if method == "PUT" and re.search("/_synapse/admin/v2/users/[^/]+$", path) and isinstance(body, Mapping):

@@ -197,6 +197,7 @@ def plan(observer: Observer, view: RoomView, change: RecordedChange, *, allow: R
         plans.append(planned)
         view = edited(planned.view, planned.edit)
     impossible = list(since)
+    why: dict[str, list[str]] = {}
     for single in _singles(wanted):
         if not changes(view, single):
             continue
@@ -204,7 +205,8 @@ def plan(observer: Observer, view: RoomView, change: RecordedChange, *, allow: R
             _planned(observer, view, single, allow)
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            impossible += [f"{change.text}: {error}{hint}" for change in changes(view, single)]
+            why.setdefault(f"{error}{hint}", []).extend(change.text for change in changes(view, single))
+    impossible += [f"{', '.join(texts)}: {reason}" for reason, texts in why.items()]
     return UndoPlan(change, tuple(plans), tuple(impossible))
 
 

@@ -24,7 +24,7 @@ from synadmin.recovery.observer import Observer
 from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.parent_spaces import ParentSpace, SpaceIndex, editor_of, rooms_tied_to
 from synadmin.recovery.room_control import RoomControl, control_of
-from synadmin.text import command
+from synadmin.text import command, option_words
 
 UNCHANGED = "unchanged"
 _MOST_NAMED = 5
@@ -215,9 +215,11 @@ def _why_no_actor(observer: Observer, control: RoomControl, options: UpgradeOpti
     if options.allow < Reach.IMPERSONATE and not observer.cannot_act:
         other = _actor(observer, control, replace(options, allow=Reach.IMPERSONATE))
         if other is not None:
+            version = options.version if options.explicit else None
+            words = option_words(to_version=version, creator=[*options.creators], allow=Reach.IMPERSONATE)
             return "needs-impersonate", (
-                f"Your account may not upgrade the room. {other} may: --allow impersonate acts as {other}, "
-                "who is a creator of the new room then. Or take control first: "
+                f"Your account may not upgrade the room. `{command('room', 'upgrade', room_id, *words)}` "
+                f"acts as {other}, who is a creator of the new room then. Or take control first: "
                 f"`{make_admin}`."
             )
     why = "No local user with control may upgrade the room."

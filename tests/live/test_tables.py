@@ -109,6 +109,7 @@ def test_lists_are_tables_at_80_columns(homeserver: Homeserver, community: Commu
     _run(["room", "block", room, "--yes", "--reason", "it is only a test"], env, terminal=False)
     for command in (
         "user rooms greta",
+        "journal show last",
         "task list",
         f"report list --about {talker.user_id}",
         "journal report",

@@ -11,6 +11,7 @@ from synadmin.cli.journal.runs import find_run, open_journal
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.columns import Column, relative_time
+from synadmin.text import command
 
 if TYPE_CHECKING:
     from synadmin.journal import RunRecord
@@ -48,7 +49,7 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
     with open_journal(invocation) as store:
         if requests:
             entries = store.entries(limit=limit or None)
-            output.write(entries, _request_columns(), empty="The journal is empty.")
+            output.write(entries, _request_columns(output), empty="The journal is empty.")
             return
         runs = [_summary(store, run) for run in store.runs(limit or None)]
         several_servers = len({run["server"] for run in runs}) > 1
@@ -71,7 +72,11 @@ def show(invocation: Invocation, run: str, *, output: Output) -> None:
         synadmin journal show 4f2a9c -o json
     """
     with open_journal(invocation) as store:
-        output.write(store.entries(run=find_run(store, run).run), _request_columns())
+        name = find_run(store, run).run
+        details = command("journal", "show", _short_name(name), "-o", "ndjson")
+        output.write(
+            store.entries(run=name), _request_columns(output), hint=f"`{details}` shows paths and bodies"
+        )
 
 
 @click.command(cls=Command)
@@ -84,7 +89,7 @@ def export(invocation: Invocation) -> None:
         synadmin journal export > journal.ndjson
     """
     with open_journal(invocation) as store:
-        Output("ndjson", None).write(store.entries(), _request_columns())
+        Output("ndjson", None).write(store.entries(), ())
 
 
 def _run_columns(output: Output, *, several_servers: bool) -> list[Column]:
@@ -165,8 +170,12 @@ def _changed_targets(store: "Store", run: "RunRecord") -> list[str]:
     return [target for kind, target in names if kind in wanted]
 
 
-def _request_columns() -> list[Any]:
+def _request_columns(output: Output) -> list[Column]:
+    """Return the columns; a person at a terminal gets words in place of paths and bodies."""
+    from synadmin.journal.report import action_of, target_of
     from synadmin.tables import as_json
+
+    on_terminal = output.on_terminal
 
     def answer(line: Mapping[str, Any]) -> object:
         status, errcode = line.get("status"), line.get("errcode")
@@ -177,16 +186,20 @@ def _request_columns() -> list[Any]:
     def body(line: Mapping[str, Any]) -> object:
         return as_json(line["body"]) if line.get("body") else None
 
-    return [
-        Column("time", terminal=relative_time),
+    # The requests of a run have nearly the same time: on a terminal it comes last, where there is room.
+    time = Column("time", terminal=relative_time, spare=on_terminal)
+    columns = [
+        Column("action", value=action_of, shown=on_terminal, breakable=True),
+        Column("target", value=lambda line: target_of(line)[1], shown=on_terminal, whole=True),
         Column("run", shown=False),
         Column("id", shown=False),
         Column("command", shown=False),
         Column("server", shown=False),
-        Column("user"),
-        Column("on_behalf_of", title="on behalf of"),
-        Column("method"),
-        Column("path"),
-        Column("body", value=body),
+        Column("user", shown=not on_terminal),
+        Column("on_behalf_of", title="on behalf of", spare=True),
+        Column("method", shown=not on_terminal),
+        Column("path", shown=not on_terminal),
+        Column("body", value=body, shown=not on_terminal),
         Column("status", title="answer", value=answer),
     ]
+    return [*columns, time] if on_terminal else [time, *columns]

@@ -35,7 +35,8 @@ def find_run(store: "Store", run: str) -> "RunRecord":
             raise UsageError(f"several runs end in {run!a}: {names}")
         record = ending[0] if ending else None
     if record is None:
-        raise NoSuchRunError(f"the journal has no run {run!a}", hint="`synadmin journal list` lists its runs")
+        message = "the journal is empty" if run == "last" else f"the journal has no run {run!a}"
+        raise NoSuchRunError(message, hint="`synadmin journal list` lists its runs")
     return record
 
 

@@ -10,7 +10,7 @@ from synadmin.cli.outcomes import NotAsAskedError, Record
 from synadmin.cli.parameters import PAST_TIME, SIZE
 from synadmin.cli.targets import MEDIA, THIS_SERVER, USERS, Kind, counted
 from synadmin.cli.verbs import ChosenTargets, changes
-from synadmin.columns import Column, time_of
+from synadmin.columns import Column, local_time
 from synadmin.errors import NotFoundError, UnknownOutcomeError, UsageError
 from synadmin.ids import UserId, parse_media_id
 
@@ -142,7 +142,7 @@ def _(*, before: int) -> None:
 @purge_remote.question
 def _(_: "Synapse", __: list[str], *, before: int) -> str:
     return (
-        f"All cached copies of other servers' media not accessed since {time_of(before)} will be deleted. "
+        f"All cached copies of other servers' media not accessed since {local_time(before)} will be deleted. "
         "The server reports their number afterwards. Continue?"
     )
 
@@ -203,6 +203,6 @@ def _question_of_unused(home: str, before: int, larger_than: int | None, *, avat
     larger = f" and larger than {counted(larger_than, 'byte')}" if larger_than else ""
     avatars = "Avatars are deleted too" if avatars_too else "Avatars are kept"
     return (
-        f"All media of {home} not accessed since {time_of(before)}{larger} will be deleted permanently. "
+        f"All media of {home} not accessed since {local_time(before)}{larger} will be deleted permanently. "
         f"{avatars}. The server reports their number afterwards. Continue?"
     )

@@ -10,7 +10,7 @@ from synadmin.cli.room.describe import describe_rooms
 from synadmin.cli.server_task import Task
 from synadmin.cli.targets import ROOMS
 from synadmin.cli.verbs import reads, server_task
-from synadmin.columns import Column, time_of
+from synadmin.columns import Column, local_time
 from synadmin.errors import NotFoundError, UsageError
 from synadmin.ids import EventId, RoomId, parse_event_id
 
@@ -81,7 +81,7 @@ def purge_history(
             raise
         # The server answers the same for a room that it does not know.
         synapse.rooms.get(room_id)
-        return unchanged(f"nothing is older than {time_of(before)}")
+        return unchanged(f"nothing is older than {local_time(before)}")
 
 
 @purge_history.guard
@@ -112,7 +112,7 @@ def _(
     delete_local_events: bool,
 ) -> Record:
     del room_id, status  # Synapse does not say how many events there were
-    moment = time_of(before) if isinstance(before, int) else before
+    moment = local_time(before) if isinstance(before, int) else before
     kept = (
         "the state of the room" if delete_local_events else "events of local users and the state of the room"
     )
@@ -139,6 +139,8 @@ def purge_status(synapse: "Synapse", purge_id: str, *, wait: bool, invocation: "
 
 def _boundary(synapse: "Synapse", before: int | str) -> str:
     if isinstance(before, int):
-        return f"All events before {time_of(before)}"
+        return f"All events before {local_time(before)}"
     event = synapse.events.fetch(EventId(before)).event
-    return f"All events before {before} ({event.type} by {event.sender}, {time_of(event.origin_server_ts)})"
+    return (
+        f"All events before {before} ({event.type} by {event.sender}, {local_time(event.origin_server_ts)})"
+    )

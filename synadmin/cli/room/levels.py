@@ -210,13 +210,13 @@ def _write(invocation: Invocation, output: Output, record: dict[str, Any], outco
     if not output.for_people:
         output.write_one(record, _COLUMNS)
     else:
-        output.write([record], _COLUMNS)
+        output.write_result(record, _COLUMNS)
     if outcome == "planned":
         invocation.say("Nothing was changed: --dry-run.")
         return
     outcomes = Outcomes(ROOMS, total=1)
     outcomes.add(outcome)
-    outcomes.say_summary(invocation, of_one=output.in_words)
+    outcomes.say_summary(invocation, of_one=output.in_words and not output.on_terminal)
 
 
 def _lowering(levels: "PowerLevels", edit: "Edit") -> "Edit":

@@ -12,7 +12,7 @@ from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.parameters import FUTURE_TIME, given
 from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.verbs import changes, reads
-from synadmin.columns import Column, time_column, time_of
+from synadmin.columns import Column, local_time, time_column
 from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError
 from synadmin.text import command
 
@@ -229,7 +229,7 @@ def _(*, until: int, forever: bool) -> dict[str, int | None]:
 
 @login.question
 def _(_: "Synapse", users: "list[UserId]", *, expiry: int | None) -> str:
-    ends = "never expires" if expiry is None else f"expires at {time_of(expiry)}"
+    ends = "never expires" if expiry is None else f"expires at {local_time(expiry)}"
     return f"This shows a token that {ends}. With it, anyone can act as {users[0]}. Continue?"
 
 
@@ -298,7 +298,9 @@ def validity(
             error.hint = "does its configuration have an account_validity.period? Else give --until"
         raise
     if until is not None and answer.expiration_ts != until:
-        message = f"the server reported success, but {user_id} is valid until {time_of(answer.expiration_ts)}"
+        message = (
+            f"the server reported success, but {user_id} is valid until {local_time(answer.expiration_ts)}"
+        )
         raise NotAsAskedError(message)
     return answer.as_sent()
 

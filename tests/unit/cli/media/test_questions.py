@@ -63,7 +63,7 @@ def _holdings(signed_in: Stub) -> None:
         ),
         (
             ("delete", "--before", "2026-01-31", "--larger-than", "10MB"),
-            "since 2026-01-31T00:00:00Z and larger than 10000000 bytes will be deleted permanently. Avatars ",
+            "since 2026-01-31 00:00 UTC and larger than 10000000 bytes will be deleted permanently. Avatars ",
         ),
         (("delete", "--before", "2026-01-31", "--avatars-too"), "Avatars are deleted too."),
         (("purge-remote", "--before", "2026-01-31"), "All cached copies of other servers' media"),
