@@ -267,4 +267,3 @@ class Synapse:
 
 
 RESOURCE_GROUPS = groups_of(Synapse)
-"""The names of the resource groups of a client, in the order of their declaration."""

@@ -18,7 +18,6 @@ RoomOrder = Literal[
     "state_events",
 ]
 ROOM_ORDERS: tuple[str, ...] = get_args(RoomOrder)
-"""What a list of rooms can be ordered by."""
 
 UserOrder = Literal[
     "name",
@@ -34,7 +33,6 @@ UserOrder = Literal[
     "last_seen_ts",
 ]
 USER_ORDERS: tuple[str, ...] = get_args(UserOrder)
-"""What a list of accounts can be ordered by."""
 
 MediaOrder = Literal[
     "media_id",
@@ -47,7 +45,6 @@ MediaOrder = Literal[
     "safe_from_quarantine",
 ]
 MEDIA_ORDERS: tuple[str, ...] = get_args(MediaOrder)
-"""What a user's media can be ordered by."""
 
 DestinationOrder = Literal[
     "destination",
@@ -57,14 +54,10 @@ DestinationOrder = Literal[
     "last_successful_stream_ordering",
 ]
 DESTINATION_ORDERS: tuple[str, ...] = get_args(DestinationOrder)
-"""What a list of destinations can be ordered by."""
 
 UserStatisticsOrder = Literal["user_id", "displayname", "media_count", "media_length"]
 USER_STATISTICS_ORDERS: tuple[str, ...] = get_args(UserStatisticsOrder)
-"""What a list of users with media can be ordered by."""
 
 JOBS = ("populate_stats_process_rooms", "regenerate_directory", "event_resign")
-"""What can be started by hand."""
 
 TASK_STATUSES = ("scheduled", "active", "complete", "cancelled", "failed")
-"""What can be said of a task."""

@@ -67,9 +67,7 @@ LEAVE_ROOMS = click.option(
 
 
 change_options = with_options(*CHANGE_OPTIONS)
-"""Give a command that changes something ``--reason``, ``--dry-run`` and ``--yes``."""
 profile_options = with_options(*_ASK_OPTIONS)
-"""Give a command that changes only a profile ``--dry-run`` and ``--yes``."""
 
 
 def announce_option(whom: str) -> Callable[[F], F]:

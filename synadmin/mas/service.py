@@ -265,4 +265,3 @@ class ClientTokenWire:
 
 
 RESOURCE_GROUPS = groups_of(Mas)
-"""The names of the resource groups of the service, in the order of their declaration."""

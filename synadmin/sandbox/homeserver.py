@@ -259,12 +259,7 @@ class Homeserver:
         Synapse writes the line just after it has answered, so the last one may be a moment late.
         """
         return tuple(
-            Processed(
-                requester=match["requester"],
-                method=match["method"],
-                uri=match["uri"],
-                status=int(match["status"]),
-            )
+            Processed(match["requester"], match["method"], match["uri"], int(match["status"]))
             for match in _PROCESSED.finditer(self.log.read_text("utf-8", "replace"))
         )
 

@@ -19,9 +19,7 @@ COLUMNS = (
     Column("details", shown=False),
     Column("new", shown=False),
 )
-"""The columns of a finding."""
 COLUMNS_OF_ALL = (Column("profile", whole=True), Column("server_name", whole=True), *COLUMNS, Column("error"))
-"""The columns of a finding of several servers."""
 
 
 def write(report: Report, out: TextIO) -> None:

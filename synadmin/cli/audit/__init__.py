@@ -252,14 +252,5 @@ def _show_rules(names: tuple[str, ...], form: str, columns: str | None) -> None:
         }
         for rule in ((rule_of(name) for name in names) if names else RULES)
     ]
-    output.write(
-        records,
-        [
-            Column("rule", whole=True),
-            Column("severity"),
-            Column("about"),
-            Column("enabled"),
-            Column("finds"),
-            Column("options", shown=False),
-        ],
-    )
+    shown = [Column(name, whole=name == "rule") for name in ("rule", "severity", "about", "enabled", "finds")]
+    output.write(records, [*shown, Column("options", shown=False)])

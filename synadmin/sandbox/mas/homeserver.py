@@ -138,16 +138,10 @@ class DelegatedHomeserver(Homeserver):
         make_directory(self._mas_record.parent, setting="XDG_STATE_HOME")
         if not self._mas_record.exists():
             self._keep_mas(port=0, secret=secrets.token_hex(), client_secret=secrets.token_hex())
-        output = self.directory / FOLDER / "output.log"
+        mode, output = "free" if stay else "tethered", self.directory / FOLDER / "output.log"
         with output.open("wb") as sink, process.uninterrupted():
             self._service = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "synadmin.sandbox.mas",
-                    "free" if stay else "tethered",
-                    str(self.directory),
-                ],
+                [sys.executable, "-m", "synadmin.sandbox.mas", mode, str(self.directory)],
                 stdin=subprocess.DEVNULL if stay else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=sink,
