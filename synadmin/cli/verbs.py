@@ -7,7 +7,6 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
@@ -102,11 +101,7 @@ class Read(Verb):
 
     def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
         """Ask the server and print the answer."""
-        with ExitStack() as stack:
-            synapse = stack.enter_context(invocation.synapse(anonymous=self._anonymous))
-            if self._empty and synapse.transport.connection.is_local:
-                # Loading requests would take a third of the time of a short list.
-                synapse = stack.enter_context(synapse.fast())
+        with invocation.connected(anonymous=self._anonymous) as synapse:
             self.resolve(synapse, values)
             try:
                 return self._ask(synapse, output, values)
@@ -287,7 +282,7 @@ class Change(Verb):
         from synadmin.cli.outcomes import carry_out
 
         kind, names = self._read_targets(values)
-        with invocation.synapse(anonymous=self._declared.get("anonymous", False)) as synapse:
+        with invocation.connected(anonymous=self._declared.get("anonymous", False)) as synapse:
             self.resolve(synapse, values)
             shown: Shown | None = None
             if self._shows is not None:
