@@ -4,7 +4,7 @@ import os
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -19,6 +19,7 @@ R = TypeVar("R")
 
 FAILURES = 5
 """After so many failed jobs in a row no other is started, where that is asked for."""
+_AHEAD = 2  # threads that look ahead of changes
 
 
 class GaveUpError(Exception):
@@ -139,3 +140,28 @@ def side_by_side(work: Callable[[T], R], things: Iterable[T], *, at_once: int) -
             yield result
     finally:
         pool.close()
+
+
+def looking_ahead(look: Callable[[T], R], things: Sequence[T]) -> Callable[[T], R]:
+    """Return ``look`` for a caller who takes these things in turn, and does other work with each of them.
+
+    The next ones are looked at meanwhile. What is not one of the next is looked at when it is asked for.
+    """
+
+    def attempt(thing: T) -> tuple[T, R | SynadminError]:
+        try:
+            return thing, look(thing)
+        except SynadminError as error:
+            return thing, error
+
+    looks = side_by_side(attempt, things, at_once=min(_AHEAD, max(len(things), 1)))
+
+    def ask(thing: T) -> R:
+        for seen, result in looks:
+            if seen == thing:
+                if isinstance(result, SynadminError):
+                    raise result
+                return result
+        return look(thing)
+
+    return ask

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.parallel import Pool, on_one_core, side_by_side
+from synadmin.errors import NotFoundError
+from synadmin.parallel import Pool, looking_ahead, on_one_core, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,3 +118,28 @@ def test_failure_is_raised_in_order() -> None:
 def test_concurrency_of_one_needs_no_thread() -> None:
     results = side_by_side(lambda _: threading.current_thread(), [1, 2], at_once=1)
     assert set(results) == {threading.main_thread()}
+
+
+def test_next_things_are_looked_at_while_the_caller_works() -> None:
+    begun = [threading.Event() for _ in range(20)]
+
+    def look(number: int) -> int:
+        if number < len(begun):
+            begun[number].set()
+        if number == 3:
+            raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason="not found")
+        return number * 2
+
+    ask = looking_ahead(look, range(20))
+    assert ask(0) == 0
+    assert begun[1].wait(60)
+    assert not begun[10].is_set()
+    assert ask(2) == 4  # one was left out
+    with pytest.raises(NotFoundError):
+        ask(3)
+    assert [ask(19), ask(19), ask(30)] == [38, 38, 60]
+
+
+def test_single_thing_is_looked_at_without_a_thread() -> None:
+    ask = looking_ahead(lambda _: threading.current_thread(), [1])
+    assert ask(1) is threading.main_thread()

@@ -14,10 +14,12 @@ from synadmin.cli.user.read_back import read_back, require_fields
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control, warn_of_rooms
 from synadmin.cli.verbs import Change, changes
 from synadmin.errors import NotFoundError, RefusedError
+from synadmin.parallel import looking_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
     from synadmin.ids import UserId
     from synadmin.recovery.room_control import RoomControl
@@ -38,8 +40,8 @@ def lock(synapse: "Synapse", user_id: "UserId", *, warning: "_RoomsWarning") -> 
     """
     if user_id == synapse.owner:
         warning.show(user_id)  # the token does not work afterwards
-        return _set_locked(synapse, user_id, locked=True)
-    return warning.noted(user_id, _set_locked(synapse, user_id, locked=True))
+        return _set_locked(synapse, user_id, warning.look(user_id), locked=True)
+    return warning.noted(user_id, _set_locked(synapse, user_id, warning.look(user_id), locked=True))
 
 
 @changes(USERS, "users.modify", "mas.users.unlock", mas="unlock-user {user}")
@@ -51,13 +53,13 @@ def unlock(synapse: "Synapse", user_id: "UserId") -> Record:
         synadmin user unlock alice
         synadmin user unlock --from compromised.txt
     """
-    return _set_locked(synapse, user_id, locked=False)
+    return _set_locked(synapse, user_id, synapse.users.get(user_id), locked=False)
 
 
-def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Record:
+def _set_locked(synapse: "Synapse", user_id: "UserId", before: "UserDetails", *, locked: bool) -> Record:
+    """Lock or unlock an account that was looked at: the request would make one where there is none."""
     state = "locked" if locked else "not locked"
-    # Looked at first: the request would make an account of this name where there is none.
-    is_so = synapse.users.get(user_id).locked == locked
+    is_so = before.locked == locked
     account = account_in_mas(synapse, user_id)
     if is_so and (account is None or account.is_locked == locked):
         return unchanged(f"already {state}")
@@ -80,7 +82,7 @@ def suspend(synapse: "Synapse", user_id: "UserId", *, warning: "_RoomsWarning") 
         synadmin user suspend alice
         synadmin user suspend --from reported.txt --yes -o ndjson
     """
-    return warning.noted(user_id, _set_suspended(synapse, user_id, suspended=True))
+    return warning.noted(user_id, _set_suspended(synapse, user_id, warning.look(user_id), suspended=True))
 
 
 @changes(USERS, "users.suspend")
@@ -92,12 +94,14 @@ def unsuspend(synapse: "Synapse", user_id: "UserId") -> Record:
         synadmin user unsuspend alice
         synadmin user unsuspend --from reported.txt
     """
-    return _set_suspended(synapse, user_id, suspended=False)
+    return _set_suspended(synapse, user_id, synapse.users.get(user_id), suspended=False)
 
 
-def _set_suspended(synapse: "Synapse", user_id: "UserId", *, suspended: bool) -> Record:
+def _set_suspended(
+    synapse: "Synapse", user_id: "UserId", before: "UserDetails", *, suspended: bool
+) -> Record:
     state = "suspended" if suspended else "not suspended"
-    if synapse.users.get(user_id).suspended == suspended:
+    if before.suspended == suspended:
         return unchanged(f"already {state}")
     synapse.users.suspend(user_id, suspend=suspended)
     read_back(synapse, user_id, suspended=suspended)
@@ -259,6 +263,7 @@ class _RoomsWarning(NamedTuple):
     warn: "Callable[[Sequence[UserId]], None]"
     is_late: bool
     users: "list[UserId]"
+    look: "Callable[[UserId], UserDetails]"
 
     def noted(self, user_id: "UserId", record: Record) -> Record:
         """Note an account that was changed; return its record."""
@@ -282,10 +287,14 @@ def _warn_of_rooms(verb: Change, *, suspends: bool) -> None:
         synapse: "Synapse", users: "list[UserId]", *, yes: bool, dry_run: bool, invocation: Invocation
     ) -> dict[str, object]:
         warn = partial(warn_of_rooms, synapse, invocation, suspends=suspends)
-        is_late = yes and not dry_run
-        if not is_late:
+        if dry_run or not yes:
             warn(users)
-        return {"warning": _RoomsWarning(warn, is_late, [])}
+            return {"warning": _RoomsWarning(warn, is_late=False, users=[], look=synapse.users.get)}
+        return {
+            "warning": _RoomsWarning(
+                warn, is_late=True, users=[], look=looking_ahead(synapse.users.get, users)
+            )
+        }
 
     @verb.after
     def _(_: int, *, warning: _RoomsWarning) -> None:
