@@ -192,7 +192,7 @@ def possible_actors(view: RoomView, edit: Edit, *, joined: bool = False) -> Iter
     # Both once, not for each user: a room may have a thousand users with power.
     new_levels, memberships = rules.NewLevels(view, content), dict(view.memberships)
     users = (*view.levels.creators, *view.levels.listed(), *view.memberships)
-    for user in sorted(dict.fromkeys(users), key=lambda user: -view.levels.level_of(user)):
+    for user in sorted(dict.fromkeys(users), key=lambda user: (-view.levels.level_of(user), user)):
         is_joined = view.membership_of(user) == "join"
         if not view.is_local(user) or (joined and not is_joined):
             continue

@@ -16,7 +16,7 @@ def sender_of(observer: Observer, view: RoomView, event_type: str) -> Actor | No
     needed = view.levels.needed(event_type)
     users = (user for user in view.known_local_members if view.levels.level_of(user) >= needed)
     actors = (actor for user in users if (actor := way_to_act(observer, view, user)) is not None)
-    return min(actors, key=lambda actor: actor.reach, default=None)
+    return min(actors, key=lambda actor: (actor.reach, actor.user), default=None)
 
 
 def set_state(

@@ -141,6 +141,11 @@ def test_users_who_may_edit_are_sorted_by_level() -> None:
     assert list(level_changes.possible_actors(view, Edit(users={BOB: 0}))) == [ALICE, BOB]
 
 
+def test_users_of_equal_level_act_in_the_order_of_their_ids() -> None:
+    for users in ({ALICE: 100, BOB: 100}, {BOB: 100, ALICE: 100}):
+        assert list(level_changes.possible_actors(held(users), Edit(named={"invite": 50}))) == [ALICE, BOB]
+
+
 def test_users_who_left_count_as_if_joined() -> None:
     view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100}))
     assert list(level_changes.possible_actors(view, Edit(users={BOB: 100}))) == [ALICE]
