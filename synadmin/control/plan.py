@@ -36,7 +36,7 @@ from synadmin.control.toml_text import toml_value
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, ReplyError, ServerError, SynadminError
 from synadmin.ids import RoomId, UserId
 from synadmin.parallel import side_by_side
-from synadmin.power import control_goal
+from synadmin.power import control_goal, rules
 from synadmin.power.control_goal import Difference
 from synadmin.power.level_changes import Edit, edited
 from synadmin.power.levels import format_level
@@ -351,11 +351,14 @@ def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> 
     """Find the user as whom a setting can be changed, with any reach.
 
     Raises:
-        NotPossible: no local user may, or the setting would shut this server out.
+        NotPossible: no local user may, or the setting would shut out this server or every user.
     """
     if name == "server_acl" and shuts_out(wanted, observer.server_name):
         message = f"The server_acl would shut {observer.server_name} itself out of the room."
         raise NotPossible("would-lose-control", message)
+    if name == JOIN_RULE and not rules.lets_users_in(rule := wanted["join_rule"], view.levels.version):
+        message = f"The join rule {rule} is not part of room version {view.version}: no user could join."
+        raise NotPossible("unsupported-join-rule", message)
     actor = sender_of(observer, view, EVENT_TYPES[name])
     if actor is None:
         needed = view.levels.needed(EVENT_TYPES[name])

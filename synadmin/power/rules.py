@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synadmin.ids import UserId, server_name_of
-from synadmin.power.events import POWER_LEVELS
+from synadmin.power.events import POWER_LEVELS, RESTRICTED
 from synadmin.power.levels import HIGHEST_NUMBER, RoomVersion, as_level
 from synadmin.power.room import RoomView
 
@@ -168,24 +168,31 @@ def joining(view: RoomView, user: UserId) -> Forbidden | None:
     """
     if closed_to(view, user):
         return _CLOSED
-    membership, rule, version = view.membership_of(user), view.join_rule or "invite", view.levels.version
+    membership, rule = view.membership_of(user), view.join_rule or "invite"
     if membership == "ban":
         return Forbidden(f"{user} is banned from the room")
-    if rule == "public":
+    if not lets_users_in(rule, view.levels.version):
+        return Forbidden(f"the join rule {rule} lets no user join")
+    if rule == "public" or membership in {"join", "invite"}:
         return None
-    if (rule == "restricted" and version.restricted) or (
-        rule == "knock_restricted" and version.knock_restricted
-    ):
-        if membership in {"join", "invite"}:
-            return None
-        if not _local_voucher(view):
-            return Forbidden("no member on this server may vouch for a join")
-        if user not in view.allowed_members:
-            return Forbidden(f"{user} is in none of the rooms whose members may join")
-        return None
-    if rule == "invite" or (rule == "knock" and version.knock):
-        return None if membership in {"join", "invite"} else Forbidden(f"{user} is not invited")
-    return Forbidden(f"the join rule {rule} lets no user join")
+    if rule not in RESTRICTED:
+        return Forbidden(f"{user} is not invited")
+    if not _local_voucher(view):
+        return Forbidden("no member on this server may vouch for a join")
+    if user not in view.allowed_members:
+        return Forbidden(f"{user} is in none of the rooms whose members may join")
+    return None
+
+
+def lets_users_in(join_rule: str, version: RoomVersion) -> bool:
+    """Whether users can join by a join rule; with one that the version does not have, not even if invited."""
+    return {
+        "public": True,
+        "invite": True,
+        "knock": version.knock,
+        "restricted": version.restricted,
+        "knock_restricted": version.knock_restricted,
+    }.get(join_rule, False)
 
 
 def _local_voucher(view: RoomView) -> bool:

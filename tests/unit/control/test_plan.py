@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
 from synadmin.control.file import parse
-from synadmin.control.plan import reach_for, sentence_of
-from synadmin.control.records import must_join
+from synadmin.control.plan import plan_setting, reach_for, sentence_of
+from synadmin.control.records import NotPossible, must_join
 from synadmin.errors import NotFoundError, RefusedError, SynadminError
 from synadmin.power.room import Reach
+from tests.unit.power.rooms import ALICE, room
+
+if TYPE_CHECKING:
+    from synadmin.recovery.observer import Observer
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,13 @@ def test_option_bounds_what_an_entry_allows(written: str | None, given: Reach | 
 )
 def test_answer_no_is_reported_in_a_sentence(error: SynadminError, sentence: str) -> None:
     assert sentence_of(error) == sentence
+
+
+def test_join_rule_that_the_room_version_lacks_is_refused() -> None:
+    view = room({ALICE: "join"}, version="6")
+    with pytest.raises(NotPossible, match="The join rule knock is not part of room version 6") as refused:
+        plan_setting(cast("Observer", None), view, "join_rule", {"join_rule": "knock"})
+    assert refused.value.reason == "unsupported-join-rule"
 
 
 def test_sentence_for_one_or_two_users_who_must_join() -> None:
