@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
+from operator import itemgetter
 from typing import Literal
 
 from synadmin.ids import UserId
@@ -41,7 +42,11 @@ class _Node:
     def key(self) -> str:
         view = self.view
         return repr(
-            (sorted(view.memberships.items()), sorted(view.accounts.items(), key=str), view.power_levels)
+            (
+                sorted(view.memberships.items()),
+                sorted(view.accounts.items(), key=itemgetter(0)),
+                view.power_levels,
+            )
         )
 
     def moved(self, user: UserId, membership: str, cost: int) -> "_Node":
@@ -60,9 +65,10 @@ def shortest(view: RoomView, goal: Goal, outcome: Outcome, reach: Reach) -> int 
     seen = set()
     while queue:
         _, _, node = heapq.heappop(queue)
-        if node.key in seen:
+        key = node.key
+        if key in seen:
             continue
-        seen.add(node.key)
+        seen.add(key)
         if reached(node.view, goal, outcome):
             return node.length
         for new in _steps(start, node, goal, outcome, reach):
