@@ -4,6 +4,7 @@ Synapse reads the levels, adds a user's level, and sends them. A change that oth
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice, pairwise
 from typing import Any
 
@@ -40,13 +41,14 @@ def set_again(recovery: Recovery, goal: Goal, before: RoomView, now: RoomView) -
     if now.power_levels_replaced in {None, before.power_levels_id} or now.power_levels_id is None:
         return None
     try:
-        edit = _overwritten(recovery, goal.target, before, now)
         recovery.observer.forget_all()
-        for user, level in edit.users.items():
-            joined = recovery.observer.membership_now(user, now.room_id) == "join"
-            if joined and level == now.levels.level_of(goal.target):
-                recovery.synapse.rooms.make_admin(now.room_id, user_id=user)
         view = change_levels.view_to_edit(recovery.observer, now.room_id)
+        edit = _overwritten(recovery, goal.target, before, view)
+        for user in edit.users:
+            _grant_again(recovery, goal.target, view, edit, user)
+        if edit.users:
+            view = change_levels.view_to_edit(recovery.observer, now.room_id)
+            edit = _overwritten(recovery, goal.target, before, view)
         if not level_changes.changes(view, edit):
             return None
         planned = change_levels.plan(recovery.observer, view, edit, allow=goal.allow, leave_rooms=True)
@@ -57,6 +59,20 @@ def set_again(recovery: Recovery, goal: Goal, before: RoomView, now: RoomView) -
     except SynadminError as error:
         return f"A change that another user made to the levels at the same time is lost: {error}."
     return None
+
+
+def _grant_again(recovery: Recovery, target: UserId, view: RoomView, edit: Edit, user: UserId) -> None:
+    """Use Make Room Admin for a user whose level another user raised to that of the target.
+
+    It overwrites the user's level. So the levels are read again just before: others may have lowered it.
+    """
+    observer, held = recovery.observer, view.levels.level_of(user)
+    is_raised = held < (edit.users[user] or held) == view.levels.level_of(target)
+    if not is_raised or observer.membership_now(user, view.room_id) != "join":
+        return
+    event = observer.state_event(view.room_id, POWER_LEVELS)
+    if event is not None and replace(view, power_levels=event.content).levels.level_of(user) == held:
+        recovery.synapse.rooms.make_admin(view.room_id, user_id=user)
 
 
 def _overwritten(recovery: Recovery, target: UserId, before: RoomView, now: RoomView) -> Edit:

@@ -51,16 +51,19 @@ def test_level_that_another_user_overwrites_is_given_again(scene: Scene, tmp_pat
     assert users == {**levels["users"], bob.user_id: 30, scene.admin.user_id: 100}
 
 
-@pytest.mark.parametrize("target", ["admin", "bob"])
+@pytest.mark.parametrize(("target", "lowered"), [("admin", False), ("bob", False), ("bob", True)])
 def test_change_that_make_room_admin_overwrites_is_made_again(
-    scene: Scene, tmp_path: Path, target: str
+    scene: Scene, tmp_path: Path, target: str, *, lowered: bool
 ) -> None:
     alice, bob, carol, dave = (scene.someone(name) for name in ("alice", "bob", "carol", "dave"))
-    room_id = alice.make_room(members=[bob, carol, dave, scene.admin])
+    room_id = alice.make_room(version="12", members=[bob, carol, dave, scene.admin])
     who, levels = {"admin": scene.admin, "bob": bob}[target], alice.state(room_id, "m.room.power_levels")
     theirs = {carol.user_id: 100} if target == "bob" else {carol.user_id: 100, dave.user_id: 30}
 
     def happens(passing: Passing) -> int | None:
+        if lowered and "/messages" in passing.path and passing.answered and theirs[carol.user_id] == 100:
+            theirs[carol.user_id] = 10  # a newer change than the one that was lost
+            alice.set_levels(room_id, {**levels, "users": {**levels["users"], **theirs, who.user_id: 100}})
         if not passing.path.endswith("/make_room_admin") or passing.answered or made:
             return None
         made.append(passing)
@@ -72,5 +75,6 @@ def test_change_that_make_room_admin_overwrites_is_made_again(
     made: list[Passing] = []
     code, record = make_admin(scene, tmp_path, happens, room_id, "--user", who.user_id)
     assert (code, record["outcome"]) == (0, "done"), record
+    assert "lost" not in record["message"]
     users = alice.state(room_id, "m.room.power_levels")["users"]
     assert users == {**levels["users"], **theirs, who.user_id: 100}
