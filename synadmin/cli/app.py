@@ -178,6 +178,8 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         hint = usage_hint(error, arguments)
         message = error.format_message().replace("not a valid integer range", "not a whole number")
         message = message.replace("is not in the range x>=1", "is too small: write 1 or more")
+        if message.startswith("Invalid value for '["):  # click's name for an argument that may be left out
+            message = message.replace("[", "", 1).replace("]", "", 1)
         if hint is not None and hint.startswith("did you mean"):
             message = message.partition(" Did you mean")[0]  # click has similar names, as --from for --force
         _print_error(invocation, message, hint)

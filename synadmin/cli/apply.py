@@ -11,6 +11,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.saved_plan import SavedPlan
+from synadmin.columns import relative_time
 from synadmin.errors import RefusedError, UsageError
 from synadmin.ids import server_name_of
 from synadmin.text import option_words
@@ -46,7 +47,8 @@ def apply(invocation: Invocation, file: str, *, dry_run: bool, yes: bool, output
         raise UsageError(message)
     _require_own_options(plan, file)
     _require_server(invocation, plan)
-    invocation.say(f"The plan was made by {plan.made_by} at {plan.made_at}.")
+    made_at = relative_time(plan.made_at) if invocation.on_terminal else plan.made_at
+    invocation.say(f"The plan was made {made_at}, by {plan.made_by}.")
     again = replace(invocation, reason=invocation.reason or plan.reason, plan=plan)
     return run_again(again, plan.command, output, *option_words(dry_run=dry_run, yes=yes))
 
