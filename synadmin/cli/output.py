@@ -144,7 +144,11 @@ class Output(NamedTuple):
         """Print the result of a single target: on a terminal in one line, where there is no more to show."""
         from synadmin.tables import cell
 
-        name, outcome, *others = (column for column in columns if column.shown and column.of(record))
+        name, outcome, *rest = columns
+        filled = [column for column in rest if column.shown and cell(column.of(record)) not in {"-", ""}]
+        # A sentence says yes and no, too.
+        said = bool(record.get("message"))
+        others = [column for column in filled if not (said and isinstance(column.of(record), bool))]
         if not self.on_terminal or len(others) > 1:
             self.write([record], columns)
             return

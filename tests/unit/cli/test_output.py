@@ -110,6 +110,23 @@ def test_hidden_column_can_be_chosen() -> None:
         Output("csv", ("nope",)).chosen(COLUMNS)
 
 
+def test_single_result_is_one_line_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synadmin.cli.output.terminal_width", lambda: 80)
+    columns = [Column("user_id"), Column("outcome"), Column("removed"), Column("message")]
+    for fields in (
+        {"message": "locked"},
+        {"removed": ["@b:x"]},
+        {"removed": 0},
+        {"message": "m", "removed": ["@b:x"]},
+    ):
+        record = {"user_id": "@a:x", "outcome": "done", **fields}
+        Output.of("table", None).write_result(record, columns)
+    single = "  done: @a:x: locked\n  done: @a:x: removed @b:x\n  done: @a:x: removed 0\n"
+    assert capsys.readouterr().out.startswith(f"{single}user id  outcome  removed  message\n")
+
+
 def test_empty_list_is_reported_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     for form, out in (
         ("table", ""),
