@@ -5,27 +5,28 @@ never fewer local users with control than before, unless the file says so. Each 
 is changed; what a killed run has left undone is a step of the next plan.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from synadmin.control.heirs import HeirNotices, notify
 from synadmin.control.plan import (
+    RoomSteps,
     differences_now,
     find_succession,
-    plan_edit,
     plan_room,
-    plan_setting,
     preview_admin,
-    read_setting,
-    require_reach,
-    step_of_edit,
-    step_of_setting,
-    takes_power,
     view_of,
 )
-from synadmin.control.records import MatchedRoom, NotPossible, RoomChange, RoomReport, must_join
-from synadmin.control.settings import DIRECTORY, EVENT_TYPES, JOIN_RULE, content_to_send
+from synadmin.control.records import (
+    MatchedRoom,
+    NotPossible,
+    RoomChange,
+    RoomReport,
+    missing_admins,
+    must_join,
+)
+from synadmin.control.settings import EVENT_TYPES
 from synadmin.errors import (
     ConnectError,
     JournalError,
@@ -35,10 +36,10 @@ from synadmin.errors import (
     SynadminError,
 )
 from synadmin.ids import UserId
-from synadmin.power import control_goal
-from synadmin.power.room import Goal, Reach
+from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
+from synadmin.recovery.change_levels import Actor, EditPlan
 from synadmin.recovery.make_admin import Run
 from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.room_state import set_state
@@ -91,10 +92,11 @@ class Apply:
         if not planned.steps:  # an admin has to join, or the heirs have to wait
             return self._read_back(planned, None)
         self.before()
-        work = _RoomWork(self, planned.target, allow)
+        work = _RoomWork(observer, planned.target, allow, recovery=self.recovery, notices=self.notices)
         failure: SynadminError | NotPossible | None = None
         try:
-            work.carry_out(planned.changes)
+            settings = [change.subject for change in planned.changes if change.kind == "setting"]
+            work.take_all(missing_admins(planned.changes), settings)
             work.announce(planned)
         except (JournalError, NotAuthenticatedError):
             raise
@@ -155,31 +157,12 @@ def _waits(change: RoomChange) -> bool:
     )
 
 
-@dataclass(slots=True)
-class _RoomWork:
+@dataclass(slots=True, kw_only=True)
+class _RoomWork(RoomSteps):
     """The work on one room."""
 
-    apply: Apply
-    target: MatchedRoom
-    allow: Reach
-    steps: list[StepTaken] = field(default_factory=list)
-
-    def carry_out(self, changes: tuple[RoomChange, ...]) -> None:
-        """Take all steps.
-
-        Raises:
-            NotPossible: one cannot be taken any more.
-            SynadminError: one failed.
-        """
-        missing = {
-            change.subject
-            for change in changes
-            if change.kind in {"admin", "heir"} and change.before is not None
-        }
-        admins = [user for user in self.target.entry.goal.admins if user in missing]
-        waiting = [user for user in admins if self._make_admin(user)]
-        self._set_levels(waits=bool(waiting))
-        self._change_settings([change.subject for change in changes if change.kind == "setting"], waiting)
+    recovery: Recovery
+    notices: HeirNotices
 
     def announce(self, planned: RoomReport) -> None:
         """Notify the controllers that heirs take over, where that is planned, and record it.
@@ -188,67 +171,41 @@ class _RoomWork:
             SynadminError: it could not be done.
         """
         steps = [step for step in planned.steps if step.action == "notify"]
-        heirs, observer = self.target.entry.heirs, self.apply.recovery.observer
+        heirs = self.target.entry.heirs
         if not steps or heirs is None:
             return
-        due = find_succession(observer, self.target, self.apply.notices)
+        due = find_succession(self.observer, self.target, self.notices)
         room = self.target.room
         called = f"{room.name} ({room.room_id})" if room.name else room.room_id
         with _RecordedStep(self.steps, steps[0]):
             if due is not None:
-                synapse, notices = self.apply.recovery.synapse, self.apply.notices
-                notify(synapse, called, room.room_id, heirs, due, notices=notices)
+                notify(self.recovery.synapse, called, room.room_id, heirs, due, notices=self.notices)
 
-    def _make_admin(self, user: UserId) -> bool:
-        """Give a user control; return whether they have to join by themselves."""
-        observer = self.apply.recovery.observer
-        observer.forget_all()
-        preview = preview_admin(observer, self.target.room_id, user, allow=self.allow)
-        goal = Goal(target=user, caller=observer.synapse.owner, allow=self.allow)
-        run = Run(self.apply.recovery, goal)
-        result = run.carry_out(preview)
+    def give_control(self, user: UserId) -> bool:
+        self.observer.forget_all()
+        preview = preview_admin(self.observer, self.target.room_id, user, allow=self.allow)
+        goal = Goal(target=user, caller=self.observer.synapse.owner, allow=self.allow)
+        result = Run(self.recovery, goal).carry_out(preview)
         self.steps += result.steps
         if result.outcome not in {results.DONE, results.PENDING}:
             raise NotPossible(result.reason or "server-error", result.message, result.reach)
         return result.outcome == results.PENDING
 
-    def _set_levels(self, *, waits: bool) -> None:
-        observer = self.apply.recovery.observer
-        observer.forget_all()
-        view = view_of(observer, self.target)
-        for edit in control_goal.edits(view, self.target.entry.goal):
-            if waits and takes_power(view, edit):
-                continue
-            planned = plan_edit(observer, view, edit)
-            actor = planned.actor
+    def view_now(self) -> RoomView:
+        self.observer.forget_all()
+        return view_of(self.observer, self.target)
+
+    def set_levels(self, planned: EditPlan, step: StepTaken) -> RoomView:
+        with _RecordedStep(self.steps, step):
+            return change_levels.carry_out(self.recovery, planned)
+
+    def set_setting(self, name: str, content: Any, actor: Actor | None, step: StepTaken) -> None:  # noqa: ANN401
+        room_id = self.target.room_id
+        with _RecordedStep(self.steps, step):
             if actor is None:
-                continue
-            require_reach(actor, self.allow)
-            with _RecordedStep(self.steps, step_of_edit(edit, actor.user)):
-                view = change_levels.carry_out(self.apply.recovery, planned)
-
-    def _change_settings(self, names: list[str], waiting: list[UserId]) -> None:
-        observer, entry = self.apply.recovery.observer, self.target.entry
-        view = view_of(observer, self.target) if names else None
-        for name in names:
-            wanted = entry.settings[name]
-            if view is None or name == DIRECTORY:
-                self._list_in_directory(wanted=bool(wanted))
-                continue
-            actor = plan_setting(observer, view, name, wanted)
-            require_reach(actor, self.allow)
-            before = read_setting(observer.synapse, self.target.room_id, name)
-            content: Mapping[str, Any] = content_to_send(name, wanted, before)
-            with _RecordedStep(self.steps, step_of_setting(name, content, actor.user)):
-                set_state(self.apply.recovery, self.target.room_id, actor, EVENT_TYPES[name], content)
-            for user in waiting if name == JOIN_RULE else ():  # who cannot join without an invitation now
-                self._make_admin(user)
-
-    def _list_in_directory(self, *, wanted: bool) -> None:
-        """List the room in the room directory, or take it out: a server admin may do so."""
-        synapse = self.apply.recovery.synapse
-        with _RecordedStep(self.steps, step_of_setting(DIRECTORY, wanted, synapse.owner)):
-            synapse.client_server.set_directory_visibility(self.target.room_id, listed=wanted)
+                self.recovery.synapse.client_server.set_directory_visibility(room_id, listed=content)
+            else:
+                set_state(self.recovery, room_id, actor, EVENT_TYPES[name], content)
 
 
 @dataclass(frozen=True, slots=True)

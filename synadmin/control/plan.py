@@ -1,5 +1,6 @@
 """Planning the changes of a room that the file asks for. Nothing is changed here."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,12 +22,14 @@ from synadmin.control.records import (
     RoomChange,
     RoomReport,
     in_order,
+    missing_admins,
     must_join,
 )
 from synadmin.control.settings import (
     DIRECTORY,
     EVENT_TYPES,
     JOIN_RULE,
+    RETENTION,
     content_to_send,
     is_as_written,
     shown,
@@ -45,6 +48,7 @@ from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.steps import Refusal
 from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
+from synadmin.recovery.change_levels import Actor, EditPlan
 from synadmin.recovery.make_admin import Preview, preview_rooms
 from synadmin.recovery.observer import Observer, local_members
 from synadmin.recovery.outcome import StepTaken
@@ -200,62 +204,136 @@ def step_of_edit(edit: Edit, as_user: UserId) -> StepTaken:
     return StepTaken("set-level", as_user, f"As {as_user} set {levels}.")
 
 
-def step_of_setting(name: str, content: Any, as_user: UserId) -> StepTaken:  # noqa: ANN401
-    """Return the change of a setting as a step."""
-    shown_text = toml_value(shown(name, content))
-    return StepTaken("set-setting", as_user, f"As {as_user} set {name} to {shown_text}.")
-
-
 @dataclass(slots=True)
-class _Planner:
-    """Plans one room."""
+class RoomSteps(ABC):
+    """The steps that bring a room to what its entry says: a plan predicts each, a run carries it out.
+
+    Attributes:
+        observer: looks at the server.
+        target: the room and its entry.
+        allow: how far they may go.
+        steps: the steps so far.
+    """
 
     observer: Observer
     target: MatchedRoom
     allow: Reach
-    changes: list[RoomChange] = field(default_factory=list)
     steps: list[StepTaken] = field(default_factory=list)
-    waits_for: list[UserId] = field(default_factory=list)
+
+    def take_all(self, admins: Iterable[UserId], settings: Iterable[str]) -> list[UserId]:
+        """Take all steps; return the admins who have to join by themselves.
+
+        Args:
+            admins: who needs control.
+            settings: the names of those that are not as the entry says.
+
+        Raises:
+            NotPossible: a step cannot be taken.
+            SynadminError: a step failed.
+        """
+        waiting = [user for user in admins if self.give_control(user)]
+        view = self.view_now()
+        for edit in control_goal.edits(view, self.target.entry.goal):
+            if waiting and takes_power(view, edit):
+                continue
+            planned = plan_edit(self.observer, view, edit)
+            if planned.actor is not None:
+                require_reach(planned.actor, self.allow)
+                view = self.set_levels(planned, step_of_edit(edit, planned.actor.user))
+        for name in settings:
+            self._set(view, name, self.target.entry.settings[name])
+            if name == JOIN_RULE:
+                for user in waiting:  # who cannot join without an invitation now
+                    self.give_control(user)
+        return waiting
+
+    def _set(self, view: RoomView, name: str, wanted: Any) -> None:  # noqa: ANN401
+        actor, content, user = None, wanted, self.observer.synapse.owner
+        if name != DIRECTORY:
+            actor = plan_setting(self.observer, view, name, wanted)
+            require_reach(actor, self.allow)
+            user = actor.user
+            # Of other events nothing is kept.
+            before = read_setting(self.observer.synapse, view.room_id, name) if name == RETENTION else None
+            content = content_to_send(name, wanted, before)
+        detail = f"As {user} set {name} to {toml_value(shown(name, content))}."
+        self.set_setting(name, content, actor, StepTaken("set-setting", user, detail))
+
+    @abstractmethod
+    def give_control(self, user: UserId) -> bool:
+        """Give a user control; return whether they have to join by themselves."""
+
+    @abstractmethod
+    def view_now(self) -> RoomView:
+        """Return the room after the steps so far."""
+
+    @abstractmethod
+    def set_levels(self, planned: EditPlan, step: StepTaken) -> RoomView:
+        """Make an edit of levels; return the room as it is then."""
+
+    @abstractmethod
+    def set_setting(self, name: str, content: Any, actor: Actor | None, step: StepTaken) -> None:  # noqa: ANN401
+        """Change a setting through a user; None: as a server admin."""
+
+
+@dataclass(slots=True)
+class _Planner(RoomSteps):
+    """Plans one room."""
+
+    changes: list[RoomChange] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    view: RoomView = field(init=False)
 
     def report(self) -> RoomReport:
-        view = view_of(self.observer, self.target)
+        self.view = view = view_of(self.observer, self.target)
         settings = read_settings(self.observer.synapse, self.target)
-        goal = self.target.entry.goal
-        differences = control_goal.differences(view, goal)
-        self.changes += _changes(self.target.entry, view, settings)
-        refusal = control_goal.refusal(view, goal)
+        entry = self.target.entry
+        self.changes += _changes(entry, view, settings)
+        refusal = control_goal.refusal(view, entry.goal)
         if refusal is not None:
             raise NotPossible(refusal.reason, refusal.message)
         if not self.changes:
             return in_order(self.target)
-        for difference in differences:
-            if difference.kind == "admin":
-                view = self._plan_admin(view, difference.user)
-        view = self._plan_levels(view)
-        self._plan_settings(view, settings)
+        waiting = self.take_all(missing_admins(self.changes), _other_settings(entry, settings))
+        message = "Everything will be as the file says."
+        if waiting:
+            message = must_join(waiting, lowers=any(change.takes_power for change in self.changes))
         return RoomReport(
             target=self.target,
             outcome=results.PLANNED,
-            message=self._message(),
+            message=message,
             changes=tuple(self.changes),
             steps=tuple(self.steps),
             warnings=tuple(self.warnings),
         )
 
-    def _plan_admin(self, view: RoomView, user: UserId) -> RoomView:
-        """Plan how a user gets control; return the room as it is then."""
+    def give_control(self, user: UserId) -> bool:
         goal = Goal(target=user, caller=self.observer.synapse.owner, allow=self.allow)
-        view, answer = self.observer.plan_until_verified(view, goal, wide=True)
+        view, answer = self.observer.plan_until_verified(self.view, goal, wide=True)
         if isinstance(answer, Refusal):
             raise NotPossible(answer.reason, answer.message, answer.reach)
         self.steps += map(StepTaken.of, answer.steps)
-        view = control_goal.after_plan(view, user, answer)
+        self.view = view = control_goal.after_plan(view, user, answer)
         self._show_level(user, format_level(view.levels.level_of(user)))
         self.warnings += [text for text in account_warnings(view, user) if text not in self.warnings]
-        if answer.outcome != results.DONE and user not in self.waits_for:
-            self.waits_for.append(user)
-        return view
+        return answer.outcome != results.DONE
+
+    def view_now(self) -> RoomView:
+        return self.view
+
+    def set_levels(self, planned: EditPlan, step: StepTaken) -> RoomView:
+        self.steps.append(step)
+        if planned.actor is not None:
+            view = change_levels.after_leaving(planned.view, planned.actor)
+            self.view = edited(view, planned.edit)
+        return self.view
+
+    def set_setting(self, name: str, content: Any, actor: Actor | None, step: StepTaken) -> None:  # noqa: ANN401
+        del actor
+        self.steps.append(step)
+        if name == JOIN_RULE:
+            local = filter(self.view.is_local, self.target.entry.goal.admins)
+            self.view = self.observer.with_rules(self.view, content, local)
 
     def _show_level(self, user: UserId, level: int | str) -> None:
         """Have the change of an admin say which level it gets, where that is more than the least."""
@@ -265,42 +343,6 @@ class _Planner:
             else change
             for change in self.changes
         ]
-
-    def _plan_levels(self, view: RoomView) -> RoomView:
-        """Plan the edits of levels; return the room as it is then."""
-        for edit in control_goal.edits(view, self.target.entry.goal):
-            if self.waits_for and takes_power(view, edit):
-                continue
-            planned = plan_edit(self.observer, view, edit)
-            if planned.actor is None:
-                continue
-            require_reach(planned.actor, self.allow)
-            self.steps.append(step_of_edit(edit, planned.actor.user))
-            view = edited(change_levels.after_leaving(planned.view, planned.actor), edit)
-        return view
-
-    def _plan_settings(self, view: RoomView, contents: Mapping[str, Any]) -> None:
-        entry = self.target.entry
-        for name in _other_settings(entry, contents):
-            wanted = entry.settings[name]
-            as_user = self.observer.synapse.owner
-            if name != DIRECTORY:
-                actor = plan_setting(self.observer, view, name, wanted)
-                require_reach(actor, self.allow)
-                as_user = actor.user
-            content = wanted if name == DIRECTORY else content_to_send(name, wanted, contents[name])
-            self.steps.append(step_of_setting(name, content, as_user))
-            if name == JOIN_RULE:
-                local = filter(view.is_local, self.waits_for)
-                view = self.observer.with_rules(view, wanted, local)
-                for user in self.waits_for:  # who cannot join without an invitation now
-                    view = self._plan_admin(view, user)
-
-    def _message(self) -> str:
-        if not self.waits_for:
-            return "Everything will be as the file says."
-        lowers = any(change.takes_power for change in self.changes)
-        return must_join(self.waits_for, lowers=lowers)
 
 
 def preview_admin(observer: Observer, room_id: RoomId, user: UserId, *, allow: Reach) -> Preview:
@@ -314,7 +356,7 @@ def takes_power(view: RoomView, edit: Edit) -> bool:
     return any(level is None or level < view.levels.level_of(user) for user, level in edit.users.items())
 
 
-def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> change_levels.EditPlan:
+def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> EditPlan:
     """Find the user as whom levels can be set, with any reach.
 
     Raises:
@@ -333,7 +375,7 @@ def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> change_levels.E
         raise NotPossible(error.reason, sentence_of(error)) from None
 
 
-def require_reach(actor: change_levels.Actor, allow: Reach) -> None:
+def require_reach(actor: Actor, allow: Reach) -> None:
     """Refuse what takes more than is allowed.
 
     Raises:
@@ -347,7 +389,7 @@ def require_reach(actor: change_levels.Actor, allow: Reach) -> None:
         raise NotPossible(f"needs-{actor.reach}", message, actor.reach)
 
 
-def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> change_levels.Actor:  # noqa: ANN401
+def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> Actor:  # noqa: ANN401
     """Find the user as whom a setting can be changed, with any reach.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 
 from synadmin.api.rooms import Room
 from synadmin.control.file import RoomsEntry
-from synadmin.ids import RoomId
+from synadmin.ids import RoomId, UserId
 from synadmin.power.room import Reach
 from synadmin.recovery.outcome import StepTaken, room_record
 
@@ -108,6 +108,15 @@ class NotPossible(Exception):  # noqa: N818  not an error: the answer is no
 def in_order(target: MatchedRoom) -> RoomReport:
     """Return the report of a room in which everything is as the file says."""
     return RoomReport(target=target, outcome=IN_ORDER, message="Everything is as the file says.")
+
+
+def missing_admins(changes: Iterable[RoomChange]) -> list[UserId]:
+    """Return who needs control by these changes; heirs whose day has not come are not among them."""
+    return [
+        UserId(change.subject)
+        for change in changes
+        if change.kind in {"admin", "heir"} and change.before is not None
+    ]
 
 
 def must_join(users: Iterable[str], *, lowers: bool) -> str:

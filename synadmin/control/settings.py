@@ -15,6 +15,7 @@ RoomSettings = Mapping[str, Any]
 
 DIRECTORY: Final = "directory"
 JOIN_RULE: Final = "join_rule"
+RETENTION: Final = "retention"
 _DAY: Final = 86_400_000  # milliseconds
 _MOST_DAYS: Final = 36_500
 
@@ -41,7 +42,7 @@ EVENT_TYPES: Final[Mapping[str, str]] = {
     **{name: choice.type for name, choice in _CHOICES.items()},
     "encryption": "m.room.encryption",
     "server_acl": "m.room.server_acl",
-    "retention": "m.room.retention",
+    RETENTION: "m.room.retention",
 }
 """The state event of each setting that is one."""
 
@@ -69,7 +70,7 @@ def parse_settings(value: object, where: str) -> RoomSettings:
             checked[name] = boolean(given, place)
         elif name == "server_acl":
             checked[name] = _server_acl(given, place)
-        elif name == "retention":
+        elif name == RETENTION:
             checked[name] = {"max_lifetime": _days(given, place)}
     return _with_allowed_rooms(checked, settings.get("allow_members_of"), where)
 
@@ -114,7 +115,7 @@ def shown(name: str, content: Any) -> Any:  # noqa: ANN401  the content of an ev
         return content.get(_CHOICES[name].key)
     if name == "encryption":
         return bool(content.get("algorithm"))
-    if name == "retention":
+    if name == RETENTION:
         lifetime = content.get("max_lifetime")
         whole = isinstance(lifetime, int) and lifetime % _DAY == 0
         return f"{lifetime // _DAY}d" if whole else lifetime
@@ -123,7 +124,7 @@ def shown(name: str, content: Any) -> Any:  # noqa: ANN401  the content of an ev
 
 def content_to_send(name: str, wanted: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the content of the event that makes a setting as the file says."""
-    return {**(before or {}), **wanted} if name == "retention" else dict(wanted)
+    return {**(before or {}), **wanted} if name == RETENTION else dict(wanted)
 
 
 def shuts_out(content: Mapping[str, Any], server_name: str) -> bool:
