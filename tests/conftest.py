@@ -43,8 +43,8 @@ def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")  # no colours on the terminals of tests
 
 
-# Each of these shares a server or a browser that takes long to start. The last test of the Admin API counts
-# what was asked of the servers of its worker.
+# Each of these shares a server, a browser or parsed sources, which take long. The last test of the Admin API
+# counts what was asked of the servers of its worker.
 _ON_ONE_WORKER = (
     "tests/live/api/",
     "tests/live/audit/",
@@ -56,6 +56,7 @@ _ON_ONE_WORKER = (
     "tests/live/test_mas.py",
     "tests/live/transfer/",
     "tests/unit/audit/report/",
+    "tests/unit/test_dependencies.py",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -44,22 +45,26 @@ def declared(requirements: Iterable[str]) -> set[str]:
     return {match.group().lower() for match in names if match} - {"synadmin"}
 
 
+@functools.cache
+def _imported(folder: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for file in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                names = [node.module]
+            for name in names:
+                top = name.partition(".")[0]
+                if top not in sys.stdlib_module_names and top not in OURS:
+                    found[PACKAGES.get(top, top)] = f"{file.relative_to(ROOT)} imports {name}"
+    return found
+
+
 def imported(*folders: str) -> dict[str, str]:
     """Return the package of each import that is not of the standard library or ours, and a file with it."""
-    found: dict[str, str] = {}
-    for folder in folders:
-        for file in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                names: list[str] = []
-                if isinstance(node, ast.Import):
-                    names = [alias.name for alias in node.names]
-                elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-                    names = [node.module]
-                for name in names:
-                    top = name.partition(".")[0]
-                    if top not in sys.stdlib_module_names and top not in OURS:
-                        found[PACKAGES.get(top, top)] = f"{file.relative_to(ROOT)} imports {name}"
-    return found
+    return {package: where for folder in folders for package, where in _imported(folder).items()}
 
 
 @pytest.mark.parametrize(
