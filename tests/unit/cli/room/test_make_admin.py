@@ -65,6 +65,19 @@ def test_guest_is_refused_control_of_a_room(signed_in: Stub, synadmin: Synadmin)
     assert room.changes == []
 
 
+def test_rate_limited_grant_is_not_repeated_where_others_change_levels(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    room = LostRoom(signed_in)
+    limited = refused(429, "M_LIMIT_EXCEEDED", "Too many requests", retry_after_ms=9_000_000)
+    room.on("make_room_admin", limited)
+    room.on(POWER, power(LEVELS), power({**LEVELS, "kick": 60}))
+    room.member(ADMIN, None)
+    answer, (record,) = regain(synadmin, room)
+    assert (answer.code, record["outcome"], record["reason"]) == (1, "failed", "rate-limited")
+    assert room.changes == ["make_room_admin"]
+
+
 def test_grant_that_has_no_effect_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power(LEVELS))
