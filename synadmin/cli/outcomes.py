@@ -23,13 +23,12 @@ from synadmin.cli.exit_codes import (
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
 from synadmin.cli.progress import progress
-from synadmin.cli.targets import Kind, Targets, name_missing
+from synadmin.cli.targets import Kind, Targets, naming
 from synadmin.columns import Column
 from synadmin.errors import (
     ConnectError,
     JournalError,
     NotAuthenticatedError,
-    NotFoundError,
     RefusedError,
     ReplyError,
     SynadminError,
@@ -315,7 +314,8 @@ def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException
     for number, name in enumerate(names):
         fields: dict[str, Any] = {work.kind.field: name}
         try:
-            record = dict(work.change_one(synapse, name))
+            with naming(work.kind, work.targets.names):
+                record = dict(work.change_one(synapse, name))
         except KeyboardInterrupt as interruption:
             if len(names) == 1:
                 raise
@@ -331,7 +331,6 @@ def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException
         except SynadminError as error:
             is_fatal = _is_fatal(error)
             if len(names) == 1 or (is_fatal and not number):
-                name_missing(error, work.kind, name)
                 raise
             outcome, errcode = _outcome_of(error), getattr(error, "errcode", None)
             fields |= {"outcome": outcome, "message": str(error), "errcode": errcode}
@@ -384,14 +383,14 @@ def _preview(synapse: "Synapse", work: BulkChange) -> Iterator[_Result]:
     for name in work.targets.names:
         fields: dict[str, Any] = {work.kind.field: name}
         try:
-            record = dict(work.change_one(synapse, name))
+            with naming(work.kind, work.targets.names):
+                record = dict(work.change_one(synapse, name))
         except DryRunStop as request:
             body = without_secrets(request.body)
             fields |= {"outcome": "planned", "method": request.method, "path": request.path, "body": body}
             yield _Result(fields, "planned")
         except SynadminError as error:
             if len(work.targets.names) == 1 or _is_fatal(error):
-                name_missing(error, work.kind, name)
                 raise
             outcome = _outcome_of(error)
             yield _Result(fields | {"outcome": outcome, "message": str(error)}, outcome, exit_code(error))
@@ -426,12 +425,8 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
 
 def _question(work: BulkChange, names: list[str]) -> str | None:
     """Return what to ask before these are changed; None where there is no need to."""
-    try:
+    with naming(work.kind, names):
         question = work.question(names) if names and work.question is not None else None
-    except NotFoundError as error:
-        if len(names) == 1:
-            name_missing(error, work.kind, names[0])
-        raise
     if not question and len(names) >= _ASK_FROM:
         return f"{work.does} {work.kind.named(names)}?"
     return question or None

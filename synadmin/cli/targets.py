@@ -2,7 +2,8 @@
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -129,10 +130,18 @@ def join_names(names: "Sequence[str]", *, most: int = 5) -> str:
     return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
-def name_missing(error: SynadminError, kind: Kind, name: str) -> None:
-    """Put the id before the message: Synapse says "User not found" without the user."""
-    if isinstance(error, NotFoundError) and not kind.secret and name not in str(error):
-        error.args = (f"{name}: {error}",)
+@contextmanager
+def naming(kind: Kind, names: Sequence[str]) -> Iterator[None]:
+    """Name the only target in a "not found" error: Synapse says "User not found" without the user."""
+    try:
+        yield
+    except NotFoundError as error:
+        if len(names) != 1 or kind.secret or names[0] in str(error):
+            raise
+        reason = f"{names[0]}: {error.reason}"
+        raise NotFoundError(
+            status=error.status, errcode=error.errcode, reason=reason, hint=error.hint
+        ) from error
 
 
 def user_id_of(synapse: "Synapse", text: str) -> UserId:
@@ -168,11 +177,8 @@ def account_of(synapse: "Synapse", user_id: UserId) -> "UserDetails":
     Raises:
         NotFoundError: there is none; it names the user.
     """
-    try:
+    with naming(USERS, [user_id]):
         return synapse.users.get(user_id)
-    except NotFoundError as error:
-        name_missing(error, USERS, user_id)
-        raise
 
 
 def unfit_owner(synapse: "Synapse", user_id: UserId) -> str | None:

@@ -7,6 +7,7 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
@@ -18,9 +19,9 @@ from synadmin.cli.declared import Function, Verb, call
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.known_ids import COMPLETE
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
-from synadmin.cli.targets import Kind, Targets, name_missing
+from synadmin.cli.targets import Kind, Targets, naming
 from synadmin.columns import Column
-from synadmin.errors import NotFoundError, SynadminError
+from synadmin.errors import SynadminError
 
 if TYPE_CHECKING:
     from synadmin.cli.outcomes import BulkChange, Record
@@ -103,13 +104,10 @@ class Read(Verb):
         """Ask the server and print the answer."""
         with invocation.connected(anonymous=self._anonymous) as synapse:
             self.resolve(synapse, values)
-            try:
+            ids = self.single_ids()
+            name = values[ids[0]] if len(ids) == 1 else None
+            with nullcontext() if name is None else naming(self.kinds[ids[0]], [name]):
                 return self._ask(synapse, output, values)
-            except NotFoundError as error:
-                ids = self.single_ids()
-                if len(ids) == 1 and values[ids[0]] is not None:
-                    name_missing(error, self.kinds[ids[0]], values[ids[0]])
-                raise
 
     def _ask(self, synapse: "Synapse", output: Output, values: dict[str, Any]) -> int | None:
         arguments = [values[name] for name in self.arguments]
