@@ -66,8 +66,8 @@ def test_slow_answer_ends_after_the_timeout(answer: bytes, kind: Kind, naps: lis
         with pytest.raises(ConnectError, match=r"did not answer within 0\.5 s") as caught:
             way.send(LOOK)
         took = time.monotonic() - began
-    # No second attempt either: whoever sets 0.5 s does not wait four times that.
-    assert (took < 2, naps) == (True, [])
+    # The whole answer takes more than 5 s. A busy machine needs part of the rest. No second attempt either.
+    assert (took < 4, naps) == (True, [])
     assert caught.value.sent
 
 

@@ -89,7 +89,8 @@ def test_unlisted_members_are_awaited_once(stub: Stub) -> None:
     room.on(POWER, power({"users": {ALICE: 100, MALLORY: 100, absent: 50}}))
     room.on("members", json_reply({"members": [ALICE, MALLORY], "total": 2}))
     room.on(MEMBERS, SILENT)
-    with Synapse(stub.url, token="syt_token", timeout=0.5) as synapse:
+    # Long enough for the requests that are answered, on a busy machine too.
+    with Synapse(stub.url, token="syt_token", timeout=2) as synapse:
         record = power_of(synapse, RoomId(room.id))
     assert {user["user_id"]: user["membership"] for user in record["users"]} == {
         ALICE: "join",
