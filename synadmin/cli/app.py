@@ -202,7 +202,7 @@ def _hint_of(error: SynadminError, invocation: Invocation) -> str | None:
     if error.hint is not None:
         return error.hint
     if isinstance(error, NotFoundError):
-        return next((what for words, what in _SEARCH.items() if error.reason.startswith(words)), None)
+        return next((what for words, what in _SEARCH.items() if f": {words}" in f": {error.reason}"), None)
     if isinstance(error, NotPermittedError) and "server admin" in error.reason:
         return "`synadmin whoami` shows whose token it is; sign in as a server admin with `synadmin login`"
     return None
