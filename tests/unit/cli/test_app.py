@@ -99,7 +99,7 @@ def test_server_error_is_one_clear_line(
     reply: Reply, code: int, words: str, signed_in: Stub, synadmin: Synadmin
 ) -> None:
     signed_in.on(WHOAMI, reply)
-    answer = synadmin("whoami", "--timeout", "0.2")
+    answer = synadmin("whoami", "--timeout", "0.2" if reply is SILENT else "20")
     answer.assert_is_one_clear_line(code=code)
     assert words in answer.stderr
     assert answer.stderr.replace("\n", "").isprintable()
