@@ -20,6 +20,8 @@ from synadmin.http.reader import Answer, UnreadableError, read
 
 _AT_ONCE = 65_536  # bytes
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+# A closed connection, which OpenSSL reports in one of these ways: it depends on the moment.
+_CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, BrokenPipeError)
 
 
 class NoAnswerError(ConnectError):
@@ -236,7 +238,7 @@ def _explained_handshake(address: Address, name: str, error: Exception) -> NoAns
         message = f"{address} refuses TLS for the name {name} (SNI): it has no certificate for it"
     elif "ALERT" in reason or "HANDSHAKE_FAILURE" in reason:
         message = f"{address} refuses the TLS handshake for {name} ({reason.lower().replace('_', ' ')})"
-    elif isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError):
+    elif isinstance(error, _CLOSED):
         message = f"{address} closes the connection during the TLS handshake"
     else:
         message = f"the TLS handshake with {address} failed: {_words(error)}"
