@@ -22,6 +22,7 @@ from tests.live.delegation.world import (
     RawServer,
     Reply,
     delegating,
+    ends_tls,
     for_clients,
     hangs_up,
     homeserver,
@@ -272,6 +273,7 @@ def test_certificate_that_expires_soon_is_a_warning(world: World) -> None:
     [
         pytest.param(silent, "the TLS handshake did not end in time", _PATIENCE, id="silent"),
         pytest.param(hangs_up, "closes the connection during the TLS handshake", 30, id="hangs up"),
+        pytest.param(ends_tls, "closes the connection during the TLS handshake", 30, id="ends TLS"),
         pytest.param(speaks_plain_http, "does not speak TLS (plain http, perhaps)", 30, id="plain http"),
     ],
 )

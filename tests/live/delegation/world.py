@@ -230,6 +230,11 @@ def hangs_up(_line: socket.socket, _over: threading.Event) -> None:
     pass
 
 
+def ends_tls(line: socket.socket, _over: threading.Event) -> None:
+    line.recv(1024)
+    line.sendall(b"\x15\x03\x03\x00\x02\x01\x00")  # the alert close_notify
+
+
 def speaks_plain_http(line: socket.socket, _over: threading.Event) -> None:
     line.recv(1024)
     line.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
