@@ -130,20 +130,6 @@ class Invocation:
         return Synapse(homeserver, journal=self.journal, **options)
 
     @contextmanager
-    def connected(self, *, anonymous: bool = False) -> "Iterator[Synapse]":
-        """Yield the client for the configured homeserver.
-
-        On this machine it works without ``requests``: loading that takes a third of the time of a short list,
-        and each request over it a millisecond.
-        """
-        with self.synapse(anonymous=anonymous) as synapse:
-            if not synapse.transport.connection.is_local:
-                yield synapse
-                return
-            with synapse.fast() as fast:
-                yield fast
-
-    @contextmanager
     def recovery(
         self, *, via: tuple[str, ...] = (), longest_wait: float | None = None
     ) -> "Iterator[Recovery]":

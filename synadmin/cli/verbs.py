@@ -7,7 +7,7 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
@@ -102,7 +102,11 @@ class Read(Verb):
 
     def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
         """Ask the server and print the answer."""
-        with invocation.connected(anonymous=self._anonymous) as synapse:
+        with ExitStack() as stack:
+            synapse = stack.enter_context(invocation.synapse(anonymous=self._anonymous))
+            if self._empty and synapse.transport.connection.is_local:
+                # Loading requests would take a third of the time of a short list.
+                synapse = stack.enter_context(synapse.fast())
             self.resolve(synapse, values)
             ids = self.single_ids()
             name = values[ids[0]] if len(ids) == 1 else None
@@ -280,7 +284,7 @@ class Change(Verb):
         from synadmin.cli.outcomes import carry_out
 
         kind, names = self._read_targets(values)
-        with invocation.connected(anonymous=self._declared.get("anonymous", False)) as synapse:
+        with invocation.synapse(anonymous=self._declared.get("anonymous", False)) as synapse:
             self.resolve(synapse, values)
             shown: Shown | None = None
             if self._shows is not None:

@@ -1,11 +1,10 @@
-"""A wire for many small requests: a connection a thread, and none of what an ordinary one carries along.
+"""A wire for reading much: a connection a thread, and none of what an ordinary one carries along.
 
 ``requests`` takes a millisecond of the processor for each request, which for many small ones is more than
 the homeserver takes to answer. Proxies are left to :class:`synadmin.http.wire.RequestsWire`.
 """
 
 import contextlib
-import select
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -46,12 +45,12 @@ class FastWire:
         request = self._written(method, target, content)
         try:
             kept: _Line | None = getattr(self._own, "line", None)
-            if kept is not None and (method == "GET" or kept.is_idle()):
+            if kept is not None and method == "GET":
                 try:
                     return self._answered(kept, request, deadline)
                 except (ConnectionError, UnreadableError) as error:
-                    # The server has closed it since the last answer, as it may. A change may have arrived.
-                    if method != "GET" or (isinstance(error, UnreadableError) and not error.empty):
+                    # The server has closed it since the last answer, as it may.
+                    if isinstance(error, UnreadableError) and not error.empty:
                         raise
             return self._answered(self._connected(deadline), request, deadline)
         except (OSError, ValueError) as error:
@@ -122,12 +121,6 @@ class _Line:
             self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._socket.close()
-
-    def is_idle(self) -> bool:
-        """Whether the server has neither closed it nor sent more since the last answer."""
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return not poll.poll(0)
 
     def ask(self, request: bytes, deadline: Deadline) -> Answer:
         """Send a request and read its answer.

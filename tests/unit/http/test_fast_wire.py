@@ -12,7 +12,6 @@ import pytest
 from synadmin.client import Synapse
 from synadmin.errors import ConnectError, NotFoundError, NotPermittedError, ReplyError
 from synadmin.http.connection import Connection
-from synadmin.http.endpoint import Endpoint
 from synadmin.http.reader import read
 from tests.unit.stub import BROKEN, SILENT, Reply, Stub, certificate, json_reply, refused
 
@@ -190,28 +189,6 @@ def test_closed_connection_is_replaced() -> None:
         stub.hang_up()
         assert quick.server.version().server_version == "1"
         assert quick.server.version().server_version == "1"
-
-
-@pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_changes_use_one_connection_until_it_is_closed(method: str) -> None:
-    with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.fast() as quick:
-        stub.on("/change", json_reply({}))
-        for _ in range(2):
-            quick.transport.send(Endpoint(method, "/change", dict))
-        stub.hang_up()
-        quick.transport.send(Endpoint(method, "/change", dict))
-        assert stub.targets == [f"{method} /change"] * 3
-
-
-def test_change_on_a_kept_connection_is_not_repeated_when_that_breaks() -> None:
-    with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.fast() as quick:
-        change = Endpoint("POST", "/change", dict)
-        stub.on("/change", json_reply({}), BROKEN)
-        quick.transport.send(change)
-        with pytest.raises(ConnectError) as caught:
-            quick.transport.send(change)
-        assert caught.value.sent
-        assert stub.targets == ["POST /change"] * 2
 
 
 def test_silent_server_ends_at_the_timeout(naps: list[float]) -> None:
