@@ -63,7 +63,8 @@ def no_answer(error: BaseException, connection: "Connection", method: str) -> Sy
         return _unreadable(root, host, detail)
     if _is_tls(root):
         return _tls(root, connection, detail)
-    if isinstance(root, TimeoutError):
+    # urllib3 has an error of its own where the time is over before it begins to read.
+    if isinstance(root, TimeoutError) or type(root).__name__ == "ReadTimeoutError":
         return _timed_out(error, connection, method, detail)
     if isinstance(root, socket.gaierror):
         unknown = root.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}

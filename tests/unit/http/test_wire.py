@@ -10,12 +10,15 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
+import urllib3
 
 from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
 from synadmin.http import reader, wire
 from synadmin.http.connection import Connection, checked_homeserver
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.fast_wire import FastWire
+from synadmin.http.no_answer import no_answer
 from synadmin.http.transport import Transport
 from synadmin.http.wire import RequestsWire
 from tests.unit.http.raw import listening, saying
@@ -281,3 +284,11 @@ def test_file_without_certificates_is_a_settings_error(tmp_path: Path) -> None:
         RequestsWire(connection).exchange("GET", "/", None)
     with pytest.raises(SettingsError, match="holds no certificates"):
         FastWire(connection)
+
+
+def test_time_that_is_over_before_the_answer_is_read_is_no_answer() -> None:
+    # urllib3 raises this without a cause of its own: on a busy machine the connection takes all of the time.
+    over = urllib3.exceptions.ReadTimeoutError(None, "/", "Read timed out. (read timeout=0)")  # type: ignore[arg-type]
+    connection = Connection("http://127.0.0.1:8008", timeout=0.5)
+    error = no_answer(requests.exceptions.ReadTimeout(over), connection, "GET")
+    assert str(error) == "127.0.0.1:8008 did not answer within 0.5 s"
