@@ -5,6 +5,7 @@ never fewer local users with control than before, unless the file says so. Each 
 is changed; what a killed run has left undone is a step of the next plan.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -140,7 +141,9 @@ class Apply:
         reason = "server-error"
         message = "The server reported success, but the room does not show the change."
         if isinstance(failure, NotPossible):
-            reason, message = failure.reason, failure.message
+            # These sentences are about the step that failed; steps before it may have changed the room.
+            same = re.compile(r" (?:Nothing was changed|The room is unchanged)\.")
+            reason, message = failure.reason, same.sub("", failure.message)
         elif failure is not None:
             reason, message = results.reason_of(failure), f"{failure}."
         if left:
