@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.ids import RoomAlias, RoomId
+from synadmin.power.events import POWER_LEVELS
+from tests.live.transfer.conftest import eventually
 
 if TYPE_CHECKING:
     from synadmin.sandbox.accounts import Person
@@ -35,6 +37,12 @@ def left_behind(
         vera.invite(room_id, henry)
     henry.join(room_id, via=[theirs.server_name])
     vera.set_power(room_id, {henry: 100})
+
+    def known_level() -> object:
+        return henry.synapse.client_server.state_event(room_id, POWER_LEVELS)["users"].get(henry.user_id)
+
+    # Levels that arrive after the last user has left would bring a part of the state back.
+    eventually(known_level, 100)
     henry.leave(room_id)
     return room_id, henry
 
