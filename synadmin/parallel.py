@@ -19,7 +19,6 @@ R = TypeVar("R")
 
 FAILURES = 5
 """After so many failed jobs in a row no other is started, where that is asked for."""
-_AHEAD = 2  # threads that look ahead of changes
 
 
 class GaveUpError(Exception):
@@ -142,10 +141,11 @@ def side_by_side(work: Callable[[T], R], things: Iterable[T], *, at_once: int) -
         pool.close()
 
 
-def looking_ahead(look: Callable[[T], R], things: Sequence[T]) -> Callable[[T], R]:
-    """Return ``look`` for a caller who takes these things in turn, and does other work with each of them.
+def looking_ahead(look: Callable[[T], R], things: Sequence[T], *, at_once: int) -> Callable[[T], R]:
+    """Return a function that returns what ``look`` returns for a thing.
 
-    The next ones are looked at meanwhile. What is not one of the next is looked at when it is asked for.
+    While the caller works on one thing, the next ones are read in ``at_once`` threads. A thing that is not
+    among the next ones is read when the function is called.
     """
 
     def attempt(thing: T) -> tuple[T, R | SynadminError]:
@@ -154,7 +154,7 @@ def looking_ahead(look: Callable[[T], R], things: Sequence[T]) -> Callable[[T], 
         except SynadminError as error:
             return thing, error
 
-    looks = side_by_side(attempt, things, at_once=min(_AHEAD, max(len(things), 1)))
+    looks = side_by_side(attempt, things, at_once=min(at_once, max(len(things), 1)))
 
     def ask(thing: T) -> R:
         for seen, result in looks:

@@ -130,7 +130,7 @@ def test_next_things_are_looked_at_while_the_caller_works() -> None:
             raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason="not found")
         return number * 2
 
-    ask = looking_ahead(look, range(20))
+    ask = looking_ahead(look, range(20), at_once=2)
     assert ask(0) == 0
     assert begun[1].wait(60)
     assert not begun[10].is_set()
@@ -141,5 +141,5 @@ def test_next_things_are_looked_at_while_the_caller_works() -> None:
 
 
 def test_single_thing_is_looked_at_without_a_thread() -> None:
-    ask = looking_ahead(lambda _: threading.current_thread(), [1])
+    ask = looking_ahead(lambda _: threading.current_thread(), [1], at_once=8)
     assert ask(1) is threading.main_thread()

@@ -287,14 +287,13 @@ def _warn_of_rooms(verb: Change, *, suspends: bool) -> None:
         synapse: "Synapse", users: "list[UserId]", *, yes: bool, dry_run: bool, invocation: Invocation
     ) -> dict[str, object]:
         warn = partial(warn_of_rooms, synapse, invocation, suspends=suspends)
-        if dry_run or not yes:
+        is_late = yes and not dry_run
+        look: Callable[[UserId], UserDetails] = synapse.users.get
+        if is_late:
+            look = looking_ahead(look, users, at_once=invocation.settings.concurrency)
+        else:
             warn(users)
-            return {"warning": _RoomsWarning(warn, is_late=False, users=[], look=synapse.users.get)}
-        return {
-            "warning": _RoomsWarning(
-                warn, is_late=True, users=[], look=looking_ahead(synapse.users.get, users)
-            )
-        }
+        return {"warning": _RoomsWarning(warn, is_late, [], look)}
 
     @verb.after
     def _(_: int, *, warning: _RoomsWarning) -> None:
