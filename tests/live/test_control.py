@@ -42,6 +42,13 @@ class Club:
         return str(path)
 
 
+def write_entry(folder: Path, room_id: RoomId, lines: str) -> str:
+    """Write a control file with one entry for one room; return its path."""
+    path = folder / "control.toml"
+    path.write_text(f'version = 1\n[[rooms]]\nmatch = {{ ids = ["{room_id}"] }}\n{lines}', "utf-8")
+    return str(path)
+
+
 def until_listed(admin: Person, room_id: RoomId) -> None:
     """Wait until the list of rooms shows an alias: Synapse writes it there a little later."""
     until = time.monotonic() + _PATIENCE
@@ -319,22 +326,16 @@ def test_invited_admin_acts_once_and_others_do_the_rest(
     admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")
     levels = {"users": {alice.user_id: 100, admin.user_id: 50}}
     room_id = alice.make_room("Hall", members=[bob], invited=[admin], exact_levels=levels)
-    path = tmp_path / "control.toml"
-    path.write_text(
-        f"""\
-version = 1
-[[rooms]]
-match = {{ ids = ["{room_id}"] }}
+    lines = f"""\
 admins = ["{alice.user_id}"]
 moderators = {{ level = 10, users = ["{bob.user_id}"] }}
 nobody_else = true
 allow = "impersonate"
-""",
-        "utf-8",
-    )
+"""
+    path = write_entry(tmp_path, room_id, lines)
     # Two changes of the levels: after the first one, its invitation is used up.
-    (planned,) = document(synadmin, "plan", str(path))["rooms"]
-    (record,) = document(synadmin, "apply", str(path), "--yes")["rooms"]
+    (planned,) = document(synadmin, "plan", path)["rooms"]
+    (record,) = document(synadmin, "apply", path, "--yes")["rooms"]
     assert (record["outcome"], record["reason"]) == ("done", None)
     assert [step["as"] for step in planned["steps"]] == [step["as"] for step in record["steps"]]
     event = admin.levels_event(room_id)
@@ -348,19 +349,13 @@ def test_admin_who_gave_up_an_invitation_cannot_act_again(
     admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")
     levels = {"users": {admin.user_id: 100}, "events": {"m.room.name": 0}}
     room_id = alice.make_room("Used up", members=[bob], invited=[admin], exact_levels=levels)
-    path = tmp_path / "control.toml"
-    path.write_text(
-        f"""\
-version = 1
-[[rooms]]
-match = {{ ids = ["{room_id}"] }}
+    lines = f"""\
 admins = ["{bob.user_id}"]
 moderators = {{ level = 10, users = ["{alice.user_id}"] }}
-""",
-        "utf-8",
-    )
+"""
+    path = write_entry(tmp_path, room_id, lines)
     # The server admin joins, makes Bob an admin and leaves: the invitation is used up.
-    for arguments in (("plan", str(path)), ("apply", str(path), "--yes")):
+    for arguments in (("plan", path), ("apply", path, "--yes")):
         code = 5 if arguments[0] == "apply" else 0
         (record,) = document(synadmin, *arguments, code=code)["rooms"]
         assert (record["outcome"], record["reason"]) == ("refused", "needs-impersonate"), arguments
@@ -372,29 +367,51 @@ def test_admins_who_have_yet_to_join_are_invited_when_the_room_is_closed(
 ) -> None:
     admin, bob = homeserver.admin, newcomer("bob")
     room_id = admin.make_room("Closing", public=True)
-    path = tmp_path / "control.toml"
-    path.write_text(
-        f"""\
-version = 1
-[[rooms]]
-match = {{ ids = ["{room_id}"] }}
+    lines = f"""\
 admins = ["{bob.user_id}"]
 [rooms.settings]
 join_rule = "invite"
-""",
-        "utf-8",
-    )
-    (planned,) = document(synadmin, "plan", str(path))["rooms"]
+"""
+    path = write_entry(tmp_path, room_id, lines)
+    (planned,) = document(synadmin, "plan", path)["rooms"]
     assert [step["action"] for step in planned["steps"]] == [
         "make-room-admin",
         "set-setting",
         "make-room-admin",
     ]
-    (record,) = document(synadmin, "apply", str(path), "--yes")["rooms"]
+    (record,) = document(synadmin, "apply", path, "--yes")["rooms"]
     assert (record["outcome"], record["message"]) == ("pending", planned["message"])
     assert [step["detail"] for step in record["steps"]] == [step["detail"] for step in planned["steps"]]
     bob.join(room_id)
-    assert synadmin("control", "check", str(path)).code == 0
+    assert synadmin("control", "check", path).code == 0
+
+
+def test_failed_admin_after_another_one_does_not_mean_that_nothing_was_changed(
+    newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    alice, bob, carol = (newcomer(name) for name in ("alice", "bob", "carol"))
+    room_id = alice.make_room("Two admins", members=[bob, carol])
+    path = write_entry(tmp_path, room_id, f'admins = ["{bob.user_id}", "{carol.user_id}"]\n')
+    granted: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("/make_room_admin") and not passing.answered:
+            granted.append(passing)
+            if len(granted) == 2:  # at the last moment
+                alice.leave(room_id)
+                bob.leave(room_id)
+
+    arguments = ("control", "apply", path, "--yes", "-o", "json")
+    with (
+        Proxy(homeserver.url, happens) as proxy,
+        running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
+    ):
+        output, _ = process.communicate(timeout=_PATIENCE)
+    (record,) = json.loads(output)["rooms"]
+    assert record["outcome"] == "failed"
+    assert [step["status"] for step in record["steps"]] == ["done", "failed"], record["message"]
+    assert "changed" not in record["message"]
+    assert f"Not as the file says: {bob.user_id}, {carol.user_id}." in record["message"]
 
 
 def test_room_that_changes_meanwhile_does_not_stop_the_others(
