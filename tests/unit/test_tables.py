@@ -16,7 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synadmin.columns import FORMATS, Column, field, human_size, relative_time, time_column, time_of
+from synadmin.columns import (
+    FORMATS,
+    Column,
+    field,
+    human_size,
+    local_time,
+    relative_time,
+    time_column,
+    time_of,
+)
 from synadmin.errors import ReplyError
 from synadmin.tables import as_json, as_text, cell, write
 from synadmin.text import safe_text
@@ -297,6 +306,7 @@ def test_date_is_in_the_local_time_zone(monkeypatch: pytest.MonkeyPatch) -> None
     clock.tzset()
     try:
         assert relative_time("2026-10-01T20:00:00Z", NOW) == "2026-10-02"
+        assert local_time(1_790_884_800_000) == "2026-10-02 05:00 JST"
     finally:
         monkeypatch.undo()
         clock.tzset()

@@ -40,7 +40,10 @@ QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example
         ("room lst", "hint: did you mean `synadmin room list`?"),
         ("user admin rosa", "hint: its commands are show, grant, revoke"),
         ("media list mike", "hint: give it with --user or --room"),
-        ("room set-power club lena high", "'high' is not a power level: write a whole number, such as 0, 50"),
+        (
+            "room set-power club lena high",
+            "Invalid value for 'LEVEL': 'high' is not a power level: write a whole",
+        ),
         ("room join club lena", "which room? Give a room by its id or alias (not by its name), and a user"),
         ("login admin secret", "hint: a password is no argument: it is asked for"),
         ("registration-token create --uses one", "'one' is not a whole number."),

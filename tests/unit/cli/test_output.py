@@ -119,11 +119,14 @@ def test_single_result_is_one_line_on_a_terminal(
         {"message": "locked"},
         {"removed": ["@b:x"]},
         {"removed": 0},
+        {"message": "blocked", "removed": True},  # a sentence says it, too
         {"message": "m", "removed": ["@b:x"]},
     ):
         record = {"user_id": "@a:x", "outcome": "done", **fields}
         Output.of("table", None).write_result(record, columns)
-    single = "  done: @a:x: locked\n  done: @a:x: removed @b:x\n  done: @a:x: removed 0\n"
+    single = (
+        "  done: @a:x: locked\n  done: @a:x: removed @b:x\n  done: @a:x: removed 0\n  done: @a:x: blocked\n"
+    )
     assert capsys.readouterr().out.startswith(f"{single}user id  outcome  removed  message\n")
 
 

@@ -73,6 +73,12 @@ def test_account_change_names_its_fields(body: dict[str, Any], action: str) -> N
     assert only(entry("PUT", f"{ADMIN}/v2/{OF_ALICE}", body=body)).actions == [action]
 
 
+def test_new_registration_token_is_described() -> None:
+    assert only(entry("POST", f"{ADMIN}/v1/registration_tokens/new")).actions == [
+        "create a registration token"
+    ]
+
+
 def test_unknown_change_is_shown_as_sent() -> None:
     row = only(entry("POST", f"{ADMIN}/v1/new_thing"))
     assert (row.kind, row.target) == ("server", "https://matrix.example.org")
