@@ -179,7 +179,9 @@ def _write_table(
     fixed: bool,
 ) -> None:
     on_terminal = width is not None
-    rows: Sequence[Sequence[str]] = [_cells(record, columns, on_terminal=on_terminal) for record in records]
+    rows: Sequence[Sequence[str]] = [
+        cell_texts(record, columns, on_terminal=on_terminal) for record in records
+    ]
     if on_terminal:
         rows = [[_shortened(text) for text in row] for row in rows]
     if not rows:
@@ -215,7 +217,8 @@ def _write_table(
     out.write("".join(f"{line.rstrip()}\n" for line in table.splitlines()))
 
 
-def _cells(record: Mapping[str, Any], columns: Sequence[Column], *, on_terminal: bool) -> list[str]:
+def cell_texts(record: Mapping[str, Any], columns: Sequence[Column], *, on_terminal: bool) -> list[str]:
+    """Return the text of each column; on a terminal a dash stands for an empty one."""
     values = ((column.terminal, column.of(record)) for column in columns)
     if not on_terminal:
         return [cell(value) for _, value in values]
@@ -275,7 +278,7 @@ def record_as_text(
     style: Style | None = None,
 ) -> str:
     """Return one record as text, a line for each field."""
-    return _block(columns, _cells(record, columns, on_terminal=width is not None), width, style)
+    return _block(columns, cell_texts(record, columns, on_terminal=width is not None), width, style)
 
 
 def _fitting(

@@ -142,17 +142,18 @@ class Output(NamedTuple):
 
     def write_result(self, record: Mapping[str, Any], columns: "Sequence[Column]") -> None:
         """Print the result of a single target: on a terminal in one line, where there is no more to show."""
-        from synadmin.tables import cell
+        from synadmin.tables import cell_texts
 
         name, outcome, *rest = columns
-        filled = [column for column in rest if column.shown and cell(column.of(record)) not in {"-", ""}]
+        texts = dict(zip(columns, cell_texts(record, columns, on_terminal=True), strict=True))
+        filled = [column for column in rest if column.shown and texts[column] != "-"]
         # A sentence says yes and no, too.
         said = bool(record.get("message"))
         others = [column for column in filled if not (said and isinstance(column.of(record), bool))]
         if not self.on_terminal or len(others) > 1:
             self.write([record], columns)
             return
-        values = [cell(column.of(record)) for column in (outcome, name, *others)]
+        values = [texts[column] for column in (outcome, name, *others)]
         if others and others[0].name != "message":
             values[2] = f"{others[0].heading} {values[2]}"
         colors.echo(wrapped(f"  {': '.join(values)}", sys.stdout))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.cli.output import Output
-from synadmin.columns import Column
+from synadmin.columns import Column, time_column
 from synadmin.errors import UsageError
 from tests.unit.cli.terminal import Terminal
 from tests.unit.stub import WHOAMI, json_reply, refused
@@ -114,20 +114,28 @@ def test_single_result_is_one_line_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synadmin.cli.output.terminal_width", lambda: 80)
-    columns = [Column("user_id"), Column("outcome"), Column("removed"), Column("message")]
+    columns = [
+        *(Column(name) for name in ("user_id", "outcome", "removed", "message")),
+        time_column("expiration_ts", "valid until"),
+    ]
     for fields in (
         {"message": "locked"},
         {"removed": ["@b:x"]},
         {"removed": 0},
+        {"expiration_ts": 1_900_000_000_000},
         {"message": "blocked", "removed": True},  # a sentence says it, too
         {"message": "m", "removed": ["@b:x"]},
     ):
         record = {"user_id": "@a:x", "outcome": "done", **fields}
         Output.of("table", None).write_result(record, columns)
-    single = (
-        "  done: @a:x: locked\n  done: @a:x: removed @b:x\n  done: @a:x: removed 0\n  done: @a:x: blocked\n"
-    )
-    assert capsys.readouterr().out.startswith(f"{single}user id  outcome  removed  message\n")
+    assert capsys.readouterr().out.splitlines()[:6] == [
+        "  done: @a:x: locked",
+        "  done: @a:x: removed @b:x",
+        "  done: @a:x: removed 0",
+        "  done: @a:x: valid until 2030-03-17",
+        "  done: @a:x: blocked",
+        "user id  outcome  removed  message",
+    ]
 
 
 def test_empty_list_is_reported_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
