@@ -206,12 +206,12 @@ def step_of_edit(edit: Edit, as_user: UserId) -> StepTaken:
 
 @dataclass(slots=True)
 class RoomSteps(ABC):
-    """The steps that bring a room to what its entry says: a plan predicts each, a run carries it out.
+    """The steps that change a room as its entry says: a plan predicts each, a run carries it out.
 
     Attributes:
         observer: looks at the server.
         target: the room and its entry.
-        allow: how far they may go.
+        allow: the reach that they may have.
         steps: the steps so far.
     """
 
@@ -224,8 +224,8 @@ class RoomSteps(ABC):
         """Take all steps; return the admins who have to join by themselves.
 
         Args:
-            admins: who needs control.
-            settings: the names of those that are not as the entry says.
+            admins: users who need control.
+            settings: names of the settings to change.
 
         Raises:
             NotPossible: a step cannot be taken.
@@ -243,7 +243,7 @@ class RoomSteps(ABC):
         for name in settings:
             self._set(view, name, self.target.entry.settings[name])
             if name == JOIN_RULE:
-                for user in waiting:  # who cannot join without an invitation now
+                for user in waiting:  # from now on they need an invitation
                     self.give_control(user)
         return waiting
 
@@ -253,7 +253,7 @@ class RoomSteps(ABC):
             actor = plan_setting(self.observer, view, name, wanted)
             require_reach(actor, self.allow)
             user = actor.user
-            # Of other events nothing is kept.
+            # Only this event keeps values that the file does not name.
             before = read_setting(self.observer.synapse, view.room_id, name) if name == RETENTION else None
             content = content_to_send(name, wanted, before)
         detail = f"As {user} set {name} to {toml_value(shown(name, content))}."
@@ -336,7 +336,7 @@ class _Planner(RoomSteps):
             self.view = self.observer.with_rules(self.view, content, local)
 
     def _show_level(self, user: UserId, level: int | str) -> None:
-        """Have the change of an admin say which level it gets, where that is more than the least."""
+        """Set the level that the plan gives in the change of an admin: it may be more than the least."""
         self.changes = [
             replace(change, after={**change.after, "level": level})
             if change.subject == user and change.kind in {"admin", "heir"}

@@ -111,7 +111,7 @@ def in_order(target: MatchedRoom) -> RoomReport:
 
 
 def missing_admins(changes: Iterable[RoomChange]) -> list[UserId]:
-    """Return who needs control by these changes; heirs whose day has not come are not among them."""
+    """Return the users who need control by these changes, without heirs who are not due yet."""
     return [
         UserId(change.subject)
         for change in changes

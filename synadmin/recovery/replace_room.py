@@ -247,7 +247,7 @@ def _not_lost(observer: Observer, planned: Replacement, options: ReplaceOptions)
     if planned.details is not None and planned.details.room_type == SPACE:
         return (
             "is-a-space",
-            "It is a space, and Synapse's new room is not a space. --anyway replaces it all the same.",
+            "It is a space, and Synapse's new room is not a space. --anyway replaces it.",
         )
     caller = observer.synapse.owner
     for target in dict.fromkeys((options.admin, caller)):
@@ -261,7 +261,7 @@ def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserI
     """Return how the room itself could be regained for a user; None where it could not."""
     goal = Goal(target=target, caller=caller, allow=Reach.REACTIVATE)
     answer = observer.observe(room_id, goal).answer
-    insist = "--anyway replaces it all the same."
+    insist = "--anyway replaces it."
     if isinstance(answer, Refusal) and answer.reason == "room-blocked":
         return "room-blocked", (
             "The room is blocked on this server, which may be the only problem: run "

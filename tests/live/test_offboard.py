@@ -238,7 +238,7 @@ def test_partial_hand_over_asks_first(
     assert shown.count("Not handed over: ") == 1, shown
     assert (
         f"1 of 2 rooms of {leaver.alice.user_id} cannot be handed over. 1 room will be handed over. "
-        "The account will not be locked; --leave-rooms does it all the same. Continue? [y/N]:"
+        "The account will not be locked; --leave-rooms does it anyway. Continue? [y/N]:"
     ) in shown
     assert shown.index("refused: ") < shown.index("planned: "), "refused rooms come first"
     assert shown.count(f"Unblock the room first: `synadmin room unblock '{blocked}'`.") == 1, shown

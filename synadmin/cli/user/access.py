@@ -317,7 +317,7 @@ def cross_signing_reset(synapse: "Synapse", user_id: "UserId") -> Record:
     For ten minutes they can do it without signing in again.
 
     For a user who has lost the recovery key, where the Matrix Authentication Service keeps the
-    accounts; elsewhere Synapse asks for their password all the same. Exit code 4 where they have no such
+    accounts; elsewhere Synapse asks for their password anyway. Exit code 4 where they have no such
     keys.
 
     \b

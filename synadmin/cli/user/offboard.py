@@ -71,7 +71,7 @@ def offboard(
     deactivated with --then deactivate. With --allow impersonate the successors join at once, and the account
     gives up its power and leaves the rooms where it has some.
 
-    A room that cannot be handed over stops the account step; --leave-rooms continues all the same. Run the
+    A room that cannot be handed over stops the account step; --leave-rooms continues anyway. Run the
     command again to finish: what is done is not done twice.
 
     \b
@@ -393,7 +393,7 @@ def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", the
         rooms = join_names([room.control.label for room in bad])
         message = (
             f"Not handed over: {len(bad)} of {counted(len(handed), 'room')}: {rooms}. "
-            "The account is unchanged; --leave-rooms continues all the same."
+            "The account is unchanged; --leave-rooms continues anyway."
         )
     return {"outcome": outcome, "reason": reason, "message": message, **_fields(handed, _skipped(then))}
 

@@ -109,7 +109,7 @@ def question(
     sentences = _room_sentences(rooms, [room for bad in refused.values() for room in bad])
     if kept:
         names = "The account" if len(rooms) == 1 else join_names(kept)
-        sentences.append(f"{names} will not be {DONE_WORDS[then]}; --leave-rooms does it all the same.")
+        sentences.append(f"{names} will not be {DONE_WORDS[then]}; --leave-rooms does it anyway.")
     if gives_up and len(refused) < len(rooms):
         account = _accounts(len(rooms), len(refused)).capitalize()
         sentences.append(

@@ -28,7 +28,7 @@ def _report(*outcomes: str) -> HandoverReport:
             False,
             (
                 f"1 of 3 rooms of {ALICE} cannot be handed over. 2 rooms will be handed over. "
-                "The account will not be locked; --leave-rooms does it all the same. Continue?"
+                "The account will not be locked; --leave-rooms does it anyway. Continue?"
             ),
         ),
         (
@@ -59,6 +59,6 @@ def test_question_names_the_account_that_stays() -> None:
     text = question(_report("refused"), {ALICE: 1, BOB: 2}, "deactivate", gives_up=True, leave_rooms=False)
     assert text == (
         f"1 of 3 rooms of {ALICE}, {BOB} cannot be handed over. 2 rooms will be handed over. "
-        f"{ALICE} will not be deactivated; --leave-rooms does it all the same. The other account {_GIVES_UP} "
+        f"{ALICE} will not be deactivated; --leave-rooms does it anyway. The other account {_GIVES_UP} "
         "After its rooms are handed over, the other account is deactivated. Continue?"
     )
