@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.delegation.world import World
+from tests.live.delegation.fake_internet import FakeInternet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A certificate authority, a nameserver, and whatever servers the test starts."""
-    with World(tmp_path) as small_internet:
-        yield small_internet
+def internet(tmp_path: Path) -> Iterator[FakeInternet]:
+    """A DNS server and a certificate authority on loopback. The test starts the other servers."""
+    with FakeInternet(tmp_path) as started:
+        yield started

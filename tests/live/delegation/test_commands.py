@@ -1,4 +1,4 @@
-"""``synadmin federation check``, ``ping`` and ``well-known``, as they are typed."""
+"""``synadmin federation check``, ``ping`` and ``well-known`` on the command line."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 
 from synadmin.delegation.names import bracketed
 from tests.live.conftest import Answer, clean_environment
-from tests.live.delegation.world import (
+from tests.live.delegation.fake_internet import (
     CLIENT_FILE,
     SERVER_FILE,
     VERSION,
     Reply,
-    delegating,
-    for_clients,
-    homeserver,
-    silent,
+    client_well_known,
+    homeserver_replies,
+    server_well_known,
+    stay_silent,
 )
 from tests.unit.cli.terminal import Terminal
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.conftest import Newcomer, Synadmin
-    from tests.live.delegation.world import RawServer, TlsServer, World
+    from tests.live.delegation.fake_internet import FakeInternet, RawServer, TlsServer
 
 NAME = "example.org"
 HOST = "matrix.example.org"
@@ -42,17 +42,17 @@ class Federation(Protocol):
 
 
 @pytest.fixture
-def federation_command(world: World, tmp_path: Path) -> Federation:
-    """Run ``synadmin federation`` where no homeserver and no token is configured."""
-    nameserver = f"{bracketed(world.nameserver.ip)}:{world.nameserver.port}"
+def federation_command(internet: FakeInternet, tmp_path: Path) -> Federation:
+    """Return a function that runs ``synadmin federation`` without a homeserver and a token."""
+    nameserver = f"{bracketed(internet.nameserver.ip)}:{internet.nameserver.port}"
 
     def run(*arguments: str) -> Answer:
-        asks = arguments[0] != "well-known"
-        ended = subprocess.run(
+        uses_dns = arguments[0] != "well-known"
+        completed = subprocess.run(
             [sys.executable, "-m", "synadmin", "federation", *arguments]
-            + (["--nameserver", nameserver] if asks else []),
+            + (["--nameserver", nameserver] if uses_dns else []),
             cwd=tmp_path,
-            env=clean_environment(tmp_path) | {"SYNADMIN_CA_FILE": str(world.ca_file)},
+            env=clean_environment(tmp_path) | {"SYNADMIN_CA_FILE": str(internet.ca_file)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -60,7 +60,7 @@ def federation_command(world: World, tmp_path: Path) -> Federation:
             timeout=60,
             check=False,
         )
-        return Answer(ended.stdout, ended.stderr, ended.returncode)
+        return Answer(completed.stdout, completed.stderr, completed.returncode)
 
     return run
 
@@ -70,19 +70,19 @@ def resolve(name: str, port: int, server: TlsServer | RawServer) -> tuple[str, s
 
 
 @pytest.fixture
-def in_order(world: World) -> list[str]:
-    """A delegated server where all is as it should be; the --resolve options that lead to it."""
-    files = {SERVER_FILE: delegating(f"{HOST}:443"), CLIENT_FILE: for_clients(f"https://{HOST}")}
+def delegated_server(internet: FakeInternet) -> list[str]:
+    """Return the --resolve options of a server name with correct delegation."""
+    files = {SERVER_FILE: server_well_known(f"{HOST}:443"), CLIENT_FILE: client_well_known(f"https://{HOST}")}
     return [
-        *resolve(NAME, 443, world.https(NAME, files)),
-        *resolve(HOST, 443, world.https(HOST, homeserver(NAME))),
+        *resolve(NAME, 443, internet.https(NAME, files)),
+        *resolve(HOST, 443, internet.https(HOST, homeserver_replies(NAME))),
     ]
 
 
 def test_check_json_has_the_fields_of_the_contract(
-    federation_command: Federation, in_order: list[str]
+    federation_command: Federation, delegated_server: list[str]
 ) -> None:
-    answer = federation_command("check", NAME, *in_order, "-o", "json")
+    answer = federation_command("check", NAME, *delegated_server, "-o", "json")
 
     assert (answer.code, answer.stderr) == (0, "")
     result = json.loads(answer.stdout)
@@ -94,9 +94,9 @@ def test_check_json_has_the_fields_of_the_contract(
 
 
 def test_check_prints_verdict_route_and_each_check(
-    federation_command: Federation, in_order: list[str]
+    federation_command: Federation, delegated_server: list[str]
 ) -> None:
-    answer = federation_command("check", NAME, *in_order)
+    answer = federation_command("check", NAME, *delegated_server)
 
     assert (answer.code, answer.stderr) == (0, "")
     lines = answer.stdout.splitlines()
@@ -109,12 +109,12 @@ def test_check_prints_verdict_route_and_each_check(
 
 
 def test_check_exits_5_and_says_what_to_do_where_unreachable(
-    federation_command: Federation, world: World
+    federation_command: Federation, internet: FakeInternet
 ) -> None:
-    world.zone.a(NAME)
+    internet.zone.a(NAME)
     hosts = [
-        *resolve(NAME, 443, world.https(NAME, homeserver(NAME))),
-        *resolve(NAME, 8448, world.https("other.example", {})),
+        *resolve(NAME, 443, internet.https(NAME, homeserver_replies(NAME))),
+        *resolve(NAME, 8448, internet.https("other.example", {})),
     ]
     answer = federation_command("check", NAME, *hosts)
 
@@ -128,18 +128,20 @@ def test_check_exits_5_and_says_what_to_do_where_unreachable(
     )
 
 
-def test_check_csv_has_a_row_for_each_check(federation_command: Federation, in_order: list[str]) -> None:
-    answer = federation_command("check", NAME, *in_order, "-o", "csv")
+def test_check_csv_has_a_row_for_each_check(
+    federation_command: Federation, delegated_server: list[str]
+) -> None:
+    answer = federation_command("check", NAME, *delegated_server, "-o", "csv")
 
     rows = list(csv.DictReader(io.StringIO(answer.stdout)))
     assert {row["name"] for row in rows} >= {"well-known", "certificate", "version", "keys"}
     assert {row["ok"] for row in rows} == {"true"}
 
 
-def test_check_ends_within_the_timeout(federation_command: Federation, world: World) -> None:
-    hangs = world.raw(silent)
-    world.zone.a(NAME)
-    hosts = [*resolve(NAME, 443, hangs), *resolve(NAME, 8448, hangs)]
+def test_check_ends_within_the_timeout(federation_command: Federation, internet: FakeInternet) -> None:
+    hanging = internet.raw(stay_silent)
+    internet.zone.a(NAME)
+    hosts = [*resolve(NAME, 443, hanging), *resolve(NAME, 8448, hanging)]
 
     answer = federation_command("check", NAME, *hosts, "--timeout", "2")
 
@@ -148,13 +150,15 @@ def test_check_ends_within_the_timeout(federation_command: Federation, world: Wo
 
 
 def test_server_name_in_an_answer_is_escaped_on_the_terminal(
-    federation_command: Federation, world: World
+    federation_command: Federation, internet: FakeInternet
 ) -> None:
-    world.zone.a(NAME)
-    evil = {VERSION: Reply(200, json.dumps({"server": {"name": "\x1b[2J", "version": "\u202e1"}}).encode())}
+    internet.zone.a(NAME)
+    escape_codes = {
+        VERSION: Reply(200, json.dumps({"server": {"name": "\x1b[2J", "version": "\u202e1"}}).encode())
+    }
     hosts = [
-        *resolve(NAME, 443, world.https(NAME, {})),
-        *resolve(NAME, 8448, world.https(NAME, homeserver(NAME) | evil)),
+        *resolve(NAME, 443, internet.https(NAME, {})),
+        *resolve(NAME, 8448, internet.https(NAME, homeserver_replies(NAME) | escape_codes)),
     ]
     for form in ("table", "json", "ndjson", "csv"):
         answer = federation_command("check", NAME, *hosts, "-o", form)
@@ -193,13 +197,15 @@ def test_invalid_resolve_option_is_one_clear_line(federation_command: Federation
     assert answer.stderr.startswith("synadmin: ")
 
 
-def test_file_without_certificates_is_one_clear_line(federation_command: Federation, world: World) -> None:
-    world.ca_file.write_text("no certificate\n")
+def test_file_without_certificates_is_one_clear_line(
+    federation_command: Federation, internet: FakeInternet
+) -> None:
+    internet.ca_file.write_text("no certificate\n")
 
     answer = federation_command("check", NAME)
 
     assert (answer.code, answer.stdout) == (2, "")
-    assert answer.stderr.startswith(f"synadmin: SYNADMIN_CA_FILE: {world.ca_file} holds no certificates")
+    assert answer.stderr.startswith(f"synadmin: SYNADMIN_CA_FILE: {internet.ca_file} holds no certificates")
     assert len(answer.stderr.splitlines()) == 1
 
 
@@ -211,16 +217,17 @@ def pings(answer: Answer) -> list[dict[str, Any]]:
     return result
 
 
-def test_ping_prints_the_time_of_each_server(federation_command: Federation, world: World) -> None:
-    fast = world.https("fast.example", homeserver("fast.example"))
-    slow = world.https(
-        "slow.example", homeserver("slow.example") | {VERSION: Reply(200, b'{"server": {}}', pace=0.03)}
+def test_ping_prints_the_time_of_each_server(federation_command: Federation, internet: FakeInternet) -> None:
+    fast = internet.https("fast.example", homeserver_replies("fast.example"))
+    slow = internet.https(
+        "slow.example",
+        homeserver_replies("slow.example") | {VERSION: Reply(200, b'{"server": {}}', pace=0.03)},
     )
     for name in ("fast.example", "slow.example", "gone.example"):
-        world.zone.a(name)
+        internet.zone.a(name)
     hosts = [
         *resolve("slow.example", 9000, slow),
-        *resolve("gone.example", 9000, world.raw(lambda line, _: line.close())),
+        *resolve("gone.example", 9000, internet.raw(lambda connection, _: connection.close())),
         *resolve("fast.example", 9000, fast),
     ]
     names = ["gone.example:9000", "slow.example:9000", "fast.example:9000"]
@@ -229,7 +236,7 @@ def test_ping_prints_the_time_of_each_server(federation_command: Federation, wor
 
     assert answer.code == 5
     result = pings(answer)
-    # The quicker one first, whichever that is on a busy machine.
+    # Servers are sorted by time. On a busy machine the slow server may be the first.
     assert [one["avg_ms"] for one in result[:2]] == sorted(one["avg_ms"] for one in result[:2])
     assert result[2]["server_name"] == "gone.example:9000"
     first, second, third = (
@@ -246,17 +253,19 @@ def test_ping_prints_the_time_of_each_server(federation_command: Federation, wor
     assert (marks["slow.example:9000"], marks["gone.example:9000"]) == ("slow", "none")
 
 
-def test_ping_exits_0_where_all_servers_answer(federation_command: Federation, in_order: list[str]) -> None:
-    answer = federation_command("ping", NAME, *in_order)
+def test_ping_exits_0_where_all_servers_answer(
+    federation_command: Federation, delegated_server: list[str]
+) -> None:
+    answer = federation_command("ping", NAME, *delegated_server)
 
     assert (answer.code, answer.stderr) == (0, "")
     assert answer.stdout.splitlines()[2].split()[:2][1] == "example.org"
 
 
 def test_ping_counts_an_untrusted_certificate_as_a_failure(
-    federation_command: Federation, world: World
+    federation_command: Federation, internet: FakeInternet
 ) -> None:
-    hosts = resolve(NAME, 9000, world.https("other.example", homeserver(NAME)))
+    hosts = resolve(NAME, 9000, internet.https("other.example", homeserver_replies(NAME)))
 
     answer = federation_command("ping", f"{NAME}:9000", *hosts, "-o", "json")
 
@@ -264,16 +273,16 @@ def test_ping_counts_an_untrusted_certificate_as_a_failure(
     assert "the certificate is not for example.org" in pings(answer)[0]["problem"]
 
 
-def test_ping_has_colours_only_on_a_terminal(world: World, tmp_path: Path) -> None:
-    server = world.https(NAME, homeserver(NAME))
+def test_ping_has_colours_only_on_a_terminal(internet: FakeInternet, tmp_path: Path) -> None:
+    server = internet.https(NAME, homeserver_replies(NAME))
     arguments = ["-m", "synadmin", "federation", "ping", f"{NAME}:9000", *resolve(NAME, 9000, server)]
     script = (
         "import os, sys; os.environ['SYNADMIN_CA_FILE'] = sys.argv.pop(1); sys.argv[0] = 'synadmin';"
         "os.environ['TERM'] = 'xterm'; from synadmin.cli.app import main; main()"
     )
-    with Terminal("-c", script, str(world.ca_file), *arguments[2:], cwd=tmp_path) as terminal:
+    with Terminal("-c", script, str(internet.ca_file), *arguments[2:], cwd=tmp_path) as terminal:
         terminal.see("\x1b[0m  example.org:90")
-    # How fast it is, is the machine's business.
+    # The time depends on the machine, so both marks are valid.
     assert "\x1b[32mfast\x1b[0m" in terminal.shown or "\x1b[33mslow\x1b[0m" in terminal.shown
 
 
@@ -291,13 +300,13 @@ def test_ping_takes_servers_of_a_room_and_destinations(
     alice, bob = newcomer("alice", server=ours), newcomer("bob", server=theirs)
     room = alice.create_room(join_rule="public")
     bob.join(room, via=[ours.server_name])
-    # A destination is known from the first event that is sent to it.
+    # Synapse knows a destination after it has sent the first event to it.
     alice.send_state(room, "m.room.topic", {"topic": "Hello"})
     until = time.monotonic() + 60
     while not list(ours.admin.synapse.federation.destinations()):
         assert time.monotonic() < until, "nothing was sent to the other server"
         time.sleep(0.05)
-    # A sandbox's certificate is one that it signed itself.
+    # The certificate of a sandbox is self-signed.
     env = {"SYNADMIN_CA_FILE": str(theirs.directory / "tls.crt")}
 
     of_room = synadmin("federation", "ping", "--from-rooms", room, "-o", "json", server=ours, env=env)

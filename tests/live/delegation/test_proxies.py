@@ -1,6 +1,6 @@
-"""The snippets served by the proxies that they are for, and a real Synapse behind a real nginx.
+"""Tests of the proxy snippets on real proxies, and of a real Synapse behind a real nginx.
 
-Each proxy is Debian's; where one cannot be had its tests are skipped, and say so.
+The proxies are packages of Debian. The tests of a proxy that is not installed are skipped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from synadmin.delegation.names import parse_name
 from synadmin.delegation.proxy_snippets import files, snippets
 from synadmin.delegation.server_check import check_server
 from synadmin.sandbox.homeserver import Homeserver
-from tests.live.delegation.world import World, homeserver
+from tests.live.delegation.fake_internet import FakeInternet, homeserver_replies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ _PACKAGES = {"nginx": "nginx-light", "apache2": "apache2", "caddy": "caddy", "ha
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A directory that a proxy's unprivileged workers may read, as they may not read pytest's own."""
+    """A directory that the unprivileged workers of a proxy can read. They cannot read ``tmp_path``."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -62,7 +62,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
-    """Run a proxy until the test is over, and wait until it speaks TLS."""
+    """Run a proxy while the block runs. The block starts when the proxy accepts TLS connections."""
     log = folder / "output.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
@@ -86,9 +86,9 @@ def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
                 ):
                     break
             except OSError:
-                said = log.read_text("utf-8", "replace")
-                assert process.poll() is None, said
-                assert time.monotonic() < until, said
+                output = log.read_text("utf-8", "replace")
+                assert process.poll() is None, output
+                assert time.monotonic() < until, output
                 time.sleep(0.05)
         yield
     finally:
@@ -97,7 +97,7 @@ def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
 
 
 def written(folder: Path, certificate: trustme.LeafCert, name: str) -> tuple[Path, Path, Path]:
-    """Write a certificate's chain, its key, and both in one."""
+    """Write three files: the chain of a certificate, its key, and both; return their paths."""
     chain, key, both = (folder / f"{name}.{kind}.pem" for kind in ("chain", "key", "both"))
     chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
     key.write_bytes(certificate.private_key_pem.bytes())
@@ -140,13 +140,13 @@ server {{
 """
 
 
-def with_nginx(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
+def nginx_command(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
     chain, key, _ = written(folder, certificate, "name")
     path = nginx_configuration(folder, nginx_server(NAME, port, chain, key, snippet))
     return [program("nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
 
 
-def with_haproxy(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
+def haproxy_command(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
     *_, both = written(folder, certificate, "name")
     path = folder / "haproxy.cfg"
     path.write_text(
@@ -163,7 +163,7 @@ frontend name
     return [program("haproxy"), "-f", str(path)]
 
 
-def with_caddy(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
+def caddy_command(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
     chain, key, _ = written(folder, certificate, "name")
     path = folder / "Caddyfile"
     path.write_text(
@@ -182,7 +182,7 @@ https://{NAME}:{port} {{
     return [program("caddy"), "run", "--adapter", "caddyfile", "--config", str(path)]
 
 
-def with_apache(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
+def apache_command(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
     command = program("apache2")
     chain, key, _ = written(folder, certificate, "name")
     web = folder / "web"
@@ -217,30 +217,30 @@ SSLCertificateKeyFile {key}
 
 
 @pytest.mark.parametrize(
-    ("proxy", "with_proxy"),
+    ("proxy", "proxy_command"),
     [
-        pytest.param("nginx", with_nginx, id="nginx"),
-        pytest.param("apache", with_apache, id="apache"),
-        pytest.param("caddy", with_caddy, id="caddy"),
-        pytest.param("haproxy", with_haproxy, id="haproxy"),
+        pytest.param("nginx", nginx_command, id="nginx"),
+        pytest.param("apache", apache_command, id="apache"),
+        pytest.param("caddy", caddy_command, id="caddy"),
+        pytest.param("haproxy", haproxy_command, id="haproxy"),
     ],
 )
 def test_snippet_delegates_behind_its_real_proxy(
-    world: World,
+    internet: FakeInternet,
     folder: Path,
     proxy: str,
-    with_proxy: Callable[[Path, int, trustme.LeafCert, str], list[str]],
+    proxy_command: Callable[[Path, int, trustme.LeafCert, str], list[str]],
 ) -> None:
     snippet = snippets(parse_name(NAME), parse_name(f"{HOST}:443"), f"https://{HOST}")[proxy]
-    world.zone.a(NAME)
-    world.zone.a(HOST, "127.0.0.2")
-    world.https(HOST, homeserver(NAME), ip="127.0.0.2", port=443)
+    internet.zone.a(NAME)
+    internet.zone.a(HOST, "127.0.0.2")
+    internet.https(HOST, homeserver_replies(NAME), ip="127.0.0.2", port=443)
     port = free_port()
-    world.ports["127.0.0.1", 443] = port
-    command = with_proxy(folder, port, world.certificate(NAME), snippet)
+    internet.ports["127.0.0.1", 443] = port
+    command = proxy_command(folder, port, internet.certificate(NAME), snippet)
 
     with running(command, port, folder):
-        report = check_server(NAME, world.network(), timeout=60)
+        report = check_server(NAME, internet.network(), timeout=60)
 
     assert (report.verdict, report.delegation, report.problems) == ("ok", "in-place", ())
     [file] = [check.detail for check in report.checks if check.name == "well-known"]
@@ -250,7 +250,7 @@ def test_snippet_delegates_behind_its_real_proxy(
 
 @pytest.fixture(scope="module")
 def synapse() -> Iterator[Homeserver]:
-    """A real Synapse called example.org, with its federation API on the port that the proxy passes on to."""
+    """A real Synapse with the server name example.org. The proxy forwards to its federation listener."""
     port = free_port()
     server = Homeserver(
         server_name=NAME,
@@ -268,41 +268,43 @@ def synapse() -> Iterator[Homeserver]:
             ],
         },
     )
-    server._facts.port = port  # noqa: SLF001  its listener is not the sandbox's own, so it cannot choose
+    server._facts.port = port  # noqa: SLF001  the sandbox cannot choose the port of a configured listener
     with server:
         yield server
 
 
 def reverse_proxy(synapse: Homeserver) -> str:
-    """The lines of the guide, which are thereby known to work."""
+    """Return the nginx configuration of docs/delegation.md, so that the tests prove that it works."""
     guide = (Path(__file__).parents[3] / "docs" / "delegation.md").read_text("utf-8")
     [lines] = re.findall(r"```nginx\n(.*?)```", guide, re.DOTALL)
     return str(lines).replace("http://127.0.0.1:8008", synapse.url)
 
 
-def behind_nginx(world: World, folder: Path, *, at_the_name: str, at_the_host: str) -> ServerCheck:
-    """Check a name whose port 443 nginx answers, as it does for matrix.NAME."""
+def check_behind_nginx(
+    internet: FakeInternet, folder: Path, *, name_config: str, host_config: str
+) -> ServerCheck:
+    """Check the server name, with nginx on port 443 of NAME and of matrix.NAME."""
     nginx = program("nginx")
-    world.zone.a(NAME)
-    world.zone.a(HOST)
+    internet.zone.a(NAME)
+    internet.zone.a(HOST)
     port = free_port()
-    world.ports["127.0.0.1", 443] = port
-    world.nobody(8448)
+    internet.ports["127.0.0.1", 443] = port
+    internet.close_port(8448)
     servers = ""
-    for host, body in ((NAME, at_the_name), (HOST, at_the_host)):
-        chain, key, _ = written(folder, world.certificate(host), host)
+    for host, body in ((NAME, name_config), (HOST, host_config)):
+        chain, key, _ = written(folder, internet.certificate(host), host)
         servers += nginx_server(host, port, chain, key, body)
     path = nginx_configuration(folder, servers)
     command = [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
     with running(command, port, folder):
-        return check_server(NAME, world.network(), timeout=60)
+        return check_server(NAME, internet.network(), timeout=60)
 
 
 def test_synapse_behind_the_nginx_of_the_guide_passes_the_check(
-    world: World, folder: Path, synapse: Homeserver
+    internet: FakeInternet, folder: Path, synapse: Homeserver
 ) -> None:
     snippet = snippets(parse_name(NAME), parse_name(f"{HOST}:443"), f"https://{HOST}")["nginx"]
-    report = behind_nginx(world, folder, at_the_name=snippet, at_the_host=reverse_proxy(synapse))
+    report = check_behind_nginx(internet, folder, name_config=snippet, host_config=reverse_proxy(synapse))
 
     assert (report.verdict, report.delegation, report.problems) == ("ok", "in-place", ())
     [version] = [check.detail for check in report.checks if check.name == "version"]
@@ -311,10 +313,10 @@ def test_synapse_behind_the_nginx_of_the_guide_passes_the_check(
 
 
 def test_synapse_on_port_443_gets_serve_server_wellknown_as_advice(
-    world: World, folder: Path, synapse: Homeserver
+    internet: FakeInternet, folder: Path, synapse: Homeserver
 ) -> None:
     proxy = reverse_proxy(synapse)
-    report = behind_nginx(world, folder, at_the_name=proxy, at_the_host=proxy)
+    report = check_behind_nginx(internet, folder, name_config=proxy, host_config=proxy)
 
     assert (report.verdict, report.delegation) == ("broken", "needed")
     assert any("serve_server_wellknown: true" in advice for advice in report.advice)
@@ -322,13 +324,15 @@ def test_synapse_on_port_443_gets_serve_server_wellknown_as_advice(
 
 
 def test_synapse_with_serve_server_wellknown_is_delegated_to_443(
-    world: World, folder: Path, synapse: Homeserver
+    internet: FakeInternet, folder: Path, synapse: Homeserver
 ) -> None:
-    everything = reverse_proxy(synapse).replace("^/(_matrix|_synapse/client)/", "^/")
-    report = behind_nginx(world, folder, at_the_name=everything, at_the_host=everything)
+    forward_all_paths = reverse_proxy(synapse).replace("^/(_matrix|_synapse/client)/", "^/")
+    report = check_behind_nginx(
+        internet, folder, name_config=forward_all_paths, host_config=forward_all_paths
+    )
 
     assert report.delegation == "in-place"
     assert report.as_record()["route"]["host"] == NAME
-    # All paths are passed on here, which is one too many.
+    # This nginx forwards all paths, the Admin API too, and the check warns about that.
     assert {check.name for check in report.problems} == {"admin-api"}
     assert report.verdict == "degraded"

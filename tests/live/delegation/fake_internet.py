@@ -1,7 +1,7 @@
-"""A small internet on loopback: a DNS server, TLS servers, and a homeserver of a few lines.
+"""A DNS server, TLS servers and simulated homeservers on loopback.
 
-Everything goes through real sockets. Ports below 1024 are not ours to open, so a test's network takes the
-address from DNS and then goes to the port on which the test's server really listens.
+All connections use real sockets. An unprivileged process cannot listen on ports below 1024. So the network of
+a test takes an address from DNS, then connects to the port on which the server of the test listens.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ SERVER_FILE = "/.well-known/matrix/server"
 CLIENT_FILE = "/.well-known/matrix/client"
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
 _YEAR = 365 * 24 * 3600 * 1000  # milliseconds
-_EVERYBODY = {"Access-Control-Allow-Origin": "*"}
+_CORS = {"Access-Control-Allow-Origin": "*"}
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; ``pace`` sends it a byte at a time, that many seconds apart."""
+    """An HTTP answer. With ``pace``, its bytes are sent one by one, that many seconds apart."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -59,17 +59,17 @@ class Reply:
     pace: float | None = None
 
 
-def result(value: object, status: int = 200, **headers: str) -> Reply:
+def json_reply(value: object, status: int = 200, **headers: str) -> Reply:
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json", **named})
 
 
-def delegating(to: str) -> Reply:
-    return result({"m.server": to})
+def server_well_known(to: str) -> Reply:
+    return json_reply({"m.server": to})
 
 
 def signed_keys(server_name: str, *, until: int | None = None, tampered: bool = False) -> dict[str, Any]:
-    """What a homeserver of that name publishes."""
+    """Return the signed keys that a homeserver with this name publishes."""
     key = Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     published: dict[str, Any] = {
@@ -88,26 +88,26 @@ def _unpadded(raw: bytes) -> str:
     return base64.b64encode(raw).decode().rstrip("=")
 
 
-def homeserver(server_name: str) -> dict[str, Reply]:
-    """The answers of a homeserver that is in order."""
+def homeserver_replies(server_name: str) -> dict[str, Reply]:
+    """Return the answers of a correctly configured homeserver, by path."""
     return {
-        VERSION: result({"server": {"name": "Testing", "version": "1.2"}}),
-        KEYS: result(signed_keys(server_name)),
-        VERSIONS: Reply(200, b'{"versions": ["v1.11"]}', {"Content-Type": "application/json", **_EVERYBODY}),
+        VERSION: json_reply({"server": {"name": "Testing", "version": "1.2"}}),
+        KEYS: json_reply(signed_keys(server_name)),
+        VERSIONS: Reply(200, b'{"versions": ["v1.11"]}', {"Content-Type": "application/json", **_CORS}),
     }
 
 
-def for_clients(base_url: str) -> Reply:
+def client_well_known(base_url: str) -> Reply:
     return Reply(
         200,
         json.dumps({"m.homeserver": {"base_url": base_url}}).encode(),
-        {"Content-Type": "application/json", **_EVERYBODY},
+        {"Content-Type": "application/json", **_CORS},
     )
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A request as it arrived."""
+class ReceivedRequest:
+    """A request that a server received."""
 
     sni: str | None
     host: str | None
@@ -121,8 +121,8 @@ class TlsServer:
         self, certificate: trustme.LeafCert, answers: Mapping[str, Reply], ip: str = "127.0.0.1"
     ) -> None:
         self.answers = dict(answers)
-        self.seen: list[Seen] = []
-        self._over = threading.Event()
+        self.requests: list[ReceivedRequest] = []
+        self._stopped = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -137,19 +137,21 @@ class TlsServer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
         names: dict[int, str | None] = {}
-        self._names = names
+        self._sni_names = names
 
-        def remember(line: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
-            names[id(line)] = name
+        def remember_sni(
+            connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
+        ) -> None:
+            names[id(connection)] = name
 
-        context.sni_callback = remember
+        context.sni_callback = remember_sni
 
         class Server(ThreadingHTTPServer):
             address_family = socket.AF_INET6 if ":" in ip else socket.AF_INET
             daemon_threads = True
 
             def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-                # In the connection's own thread: a handshake that hangs holds up no other.
+                # This is the thread of the connection: a handshake that hangs blocks no other connection.
                 with contextlib.suppress(OSError):
                     request.settimeout(60)
                     request = context.wrap_socket(request, server_side=True)
@@ -165,8 +167,8 @@ class TlsServer:
         self._thread.start()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        sni = self._names.get(id(handler.connection))
-        self.seen.append(Seen(sni, handler.headers.get("Host"), handler.path))
+        sni = self._sni_names.get(id(handler.connection))
+        self.requests.append(ReceivedRequest(sni, handler.headers.get("Host"), handler.path))
         reply = self.answers.get(handler.path) or self.answers.get("*") or Reply(404, b"not here")
         with contextlib.suppress(OSError):
             handler.send_response(reply.status)
@@ -180,75 +182,75 @@ class TlsServer:
             for byte in reply.body:
                 handler.wfile.write(bytes([byte]))
                 handler.wfile.flush()
-                if self._over.wait(reply.pace):
+                if self._stopped.wait(reply.pace):
                     return
 
     def hosts(self, path: str) -> set[tuple[str | None, str | None]]:
-        """The SNI names and Host headers with which a path was asked for."""
-        return {(one.sni, one.host) for one in self.seen if one.path == path}
+        """Return the SNI names and Host headers of the requests for a path."""
+        return {(request.sni, request.host) for request in self.requests if request.path == path}
 
     def close(self) -> None:
-        self._over.set()
+        self._stopped.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
 
 class RawServer:
-    """Accepts connections and behaves as configured; never TLS."""
+    """A TCP server without TLS. ``behave`` handles each connection."""
 
     def __init__(self, behave: Callable[[socket.socket, threading.Event], None]) -> None:
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
         self.address = Address("127.0.0.1", self._listener.getsockname()[1])
 
         def serve() -> None:
-            while not self._over.is_set():
+            while not self._stopped.is_set():
                 with contextlib.suppress(TimeoutError):
-                    line, _ = self._listener.accept()
-                    threading.Thread(target=handle, args=(line,), daemon=True).start()
+                    connection, _ = self._listener.accept()
+                    threading.Thread(target=handle, args=(connection,), daemon=True).start()
 
-        def handle(line: socket.socket) -> None:
-            with line, contextlib.suppress(OSError):
-                behave(line, self._over)
+        def handle(connection: socket.socket) -> None:
+            with connection, contextlib.suppress(OSError):
+                behave(connection, self._stopped)
 
         self._thread = threading.Thread(target=serve, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        self._over.set()
+        self._stopped.set()
         self._thread.join()
         self._listener.close()
 
 
-def silent(_line: socket.socket, over: threading.Event) -> None:
-    over.wait(600)
+def stay_silent(_connection: socket.socket, stopped: threading.Event) -> None:
+    stopped.wait(600)
 
 
-def hangs_up(_line: socket.socket, _over: threading.Event) -> None:
+def hang_up(_connection: socket.socket, _stopped: threading.Event) -> None:
     pass
 
 
-def ends_tls(line: socket.socket, _over: threading.Event) -> None:
-    line.recv(1024)
-    line.sendall(b"\x15\x03\x03\x00\x02\x01\x00")  # the alert close_notify
+def end_tls(connection: socket.socket, _stopped: threading.Event) -> None:
+    connection.recv(1024)
+    connection.sendall(b"\x15\x03\x03\x00\x02\x01\x00")  # the alert close_notify
 
 
-def speaks_plain_http(line: socket.socket, _over: threading.Event) -> None:
-    line.recv(1024)
-    line.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+def answer_plain_http(connection: socket.socket, _stopped: threading.Event) -> None:
+    connection.recv(1024)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
 
 class Zone(BaseResolver):  # type: ignore[misc]  # dnslib has no types
-    """Answers of a nameserver: records, and codes for names that fail."""
+    """The answers of the DNS server: records, error codes of some names, and names without an answer."""
 
     def __init__(self) -> None:
         self.records: list[RR] = []
         self.codes: dict[str, int] = {}
-        self.mute: set[str] = set()
-        self.asked: list[tuple[str, str]] = []
-        self.over = threading.Event()
+        self.unanswered: set[str] = set()
+        self.queries: list[tuple[str, str]] = []
+        self.stopped = threading.Event()
 
     def a(self, name: str, ip: str = "127.0.0.1") -> None:
         self.records.append(RR(name, QTYPE.A, rdata=A(ip)))
@@ -266,10 +268,10 @@ class Zone(BaseResolver):  # type: ignore[misc]  # dnslib has no types
         del handler
         name = str(request.q.qname).rstrip(".").lower()
         kind = QTYPE[request.q.qtype]
-        self.asked.append((name, kind))
+        self.queries.append((name, kind))
         reply = request.reply()
-        if name in self.mute:
-            self.over.wait(600)
+        if name in self.unanswered:
+            self.stopped.wait(600)
             return reply
         if name in self.codes:
             reply.header.rcode = self.codes[name]
@@ -286,8 +288,8 @@ class Zone(BaseResolver):  # type: ignore[misc]  # dnslib has no types
         return reply
 
 
-class PortsElsewhere(DnsResolver):
-    """The real resolver; afterwards, the ports on which the tests' servers really listen."""
+class PortMappingResolver(DnsResolver):
+    """The resolver of synadmin. It replaces each port by the one on which the server of the test listens."""
 
     ports: Mapping[tuple[str, int], int]
 
@@ -295,24 +297,27 @@ class PortsElsewhere(DnsResolver):
         found = super().addresses(host, port)
         return replace(
             found,
-            found=tuple(Address(one.ip, self.ports.get((one.ip, one.port), one.port)) for one in found.found),
+            found=tuple(
+                Address(address.ip, self.ports.get((address.ip, address.port), address.port))
+                for address in found.found
+            ),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class WorldNetwork(Network):
-    """The network through the eyes of a test."""
+class FakeNetwork(Network):
+    """The network of a test: its DNS server, its certificate authority and its port mapping."""
 
     ports: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
     def resolver(self, deadline: Deadline) -> DnsResolver:
-        resolver = PortsElsewhere(deadline, nameserver=self.nameserver, overrides=self.overrides)
+        resolver = PortMappingResolver(deadline, nameserver=self.nameserver, overrides=self.overrides)
         resolver.ports = self.ports
         return resolver
 
 
-class World:
-    """A certificate authority, a nameserver, and whatever servers a test starts."""
+class FakeInternet:
+    """A DNS server, a certificate authority, and the servers that a test starts."""
 
     def __init__(self, directory: Path) -> None:
         self.authority = trustme.CA()
@@ -321,13 +326,13 @@ class World:
         self.zone = Zone()
         self.ports: dict[tuple[str, int], int] = {}
         self._closing = contextlib.ExitStack()
-        dns = DNSServer(self.zone, address="127.0.0.1", port=0, logger=_Quiet()).server
+        dns = DNSServer(self.zone, address="127.0.0.1", port=0, logger=_NullLogger()).server
         dns.daemon_threads = True
         dns.block_on_close = False
         threading.Thread(target=dns.serve_forever, args=(0.02,), daemon=True).start()
         self._closing.callback(dns.server_close)
         self._closing.callback(dns.shutdown)
-        self._closing.callback(self.zone.over.set)
+        self._closing.callback(self.zone.stopped.set)
         self.nameserver = Address("127.0.0.1", dns.server_address[1])
 
     def __enter__(self) -> Self:
@@ -347,7 +352,7 @@ class World:
         ip: str = "127.0.0.1",
         port: int | None = None,
     ) -> TlsServer:
-        """Start a server; with ``port`` it is found there on its address."""
+        """Start an HTTPS server. The network of the test maps ``port`` to it."""
         if isinstance(certificate, str):
             certificate = self.certificate(certificate)
         server = TlsServer(certificate, answers, ip)
@@ -365,14 +370,14 @@ class World:
             self.ports["127.0.0.1", port] = server.address.port
         return server
 
-    def nobody(self, port: int, ip: str = "127.0.0.1") -> None:
-        """Make sure that nothing listens where a port leads."""
+    def close_port(self, port: int, ip: str = "127.0.0.1") -> None:
+        """Map a port to one on which nothing listens."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.ports[ip, port] = probe.getsockname()[1]
 
-    def network(self, **overrides: Any) -> WorldNetwork:  # noqa: ANN401
-        return WorldNetwork(
+    def network(self, **overrides: Any) -> FakeNetwork:  # noqa: ANN401
+        return FakeNetwork(
             trust=Trust(str(self.ca_file)),
             nameserver=overrides.pop("nameserver", self.nameserver),
             ports=self.ports,
@@ -380,8 +385,8 @@ class World:
         )
 
 
-class _Quiet:
-    """A logger for dnslib that says nothing."""
+class _NullLogger:
+    """A logger for dnslib that writes nothing."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_: None
