@@ -34,7 +34,10 @@ class DeviceSessions(Record, frozen=True, kw_only=True):
 
 
 class Whois(Record, frozen=True, kw_only=True):
-    """The addresses from which a user connected, by device. Synapse names no devices: all is under ``""``."""
+    """The addresses from which a user connected, by device.
+
+    Synapse does not name devices: all sessions are under ``""``.
+    """
 
     user_id: UserId
     devices: Mapping[str, DeviceSessions]
@@ -48,13 +51,13 @@ class JoinedRooms(Record, frozen=True, kw_only=True):
 
 
 class InviteCount(Record, frozen=True, kw_only=True):
-    """How many invitations a user has sent."""
+    """The number of invitations that a user has sent."""
 
     invite_count: int
 
 
 class JoinedRoomCount(Record, frozen=True, kw_only=True):
-    """How many rooms a user has joined, those they have left again included."""
+    """The number of rooms that a user has joined, including those that the user has left again."""
 
     cumulative_joined_room_count: int
 
@@ -110,10 +113,10 @@ class Activity(ResourceGroup):
     """Rooms, invitations, account data, pushers and connections of users: ``synapse.activity``."""
 
     def whois(self, user_id: str) -> Whois:
-        """Return from which addresses a user was seen, a few minutes late.
+        """Return the addresses from which a user connected, a few minutes late.
 
         Raises:
-            MatrixError: the user is of another server (400).
+            MatrixError: the user is on another server (400).
 
         Source: ``WhoisRestServlet``.
         """
@@ -132,26 +135,26 @@ class Activity(ResourceGroup):
         """Count the invitations that a user has sent.
 
         Args:
-            user_id: the user; 0 are counted where there is no such user.
-            from_ts: only from then on, in milliseconds since the epoch.
+            user_id: the user; the count is 0 where there is no such user.
+            from_ts: count from this time on, in milliseconds since the epoch.
 
         Source: ``UserInvitesCount``.
         """
         return self._send(SENT_INVITE_COUNT, query={"from_ts": from_ts}, user_id=user_id)
 
     def joined_room_count(self, user_id: str, *, from_ts: int) -> JoinedRoomCount:
-        """Count the rooms that a user has joined, those they have left again included.
+        """Count the rooms that a user has joined, including those that the user has left again.
 
         Args:
-            user_id: the user; 0 are counted where there is no such user.
-            from_ts: only from then on, in milliseconds since the epoch.
+            user_id: the user; the count is 0 where there is no such user.
+            from_ts: count from this time on, in milliseconds since the epoch.
 
         Source: ``UserJoinedRoomCount``.
         """
         return self._send(JOINED_ROOM_COUNT, query={"from_ts": from_ts}, user_id=user_id)
 
     def account_data(self, user_id: str) -> AccountData:
-        """Return what a user's clients keep on the server.
+        """Return the account data that a user's clients store on the server.
 
         Raises:
             NotFoundError: there is no such user.
@@ -161,7 +164,7 @@ class Activity(ResourceGroup):
         return self._send(ACCOUNT_DATA, user_id=user_id)
 
     def pushers(self, user_id: str) -> Pushers:
-        """Return where a user's notifications are sent.
+        """Return a user's pushers: where notifications are sent.
 
         Raises:
             NotFoundError: there is no such user.

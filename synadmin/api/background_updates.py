@@ -47,21 +47,21 @@ class BackgroundUpdates(ResourceGroup):
     """Background updates: ``synapse.background_updates``."""
 
     def status(self) -> BackgroundUpdateStatus:
-        """Return whether updates may run, and which does.
+        """Return whether background updates are enabled, and which ones are running.
 
         Source: ``BackgroundUpdateRestServlet``.
         """
         return self._send(STATUS)
 
     def enabled(self) -> Enabled:
-        """Return whether updates may run.
+        """Return whether background updates are enabled.
 
         Source: ``BackgroundUpdateEnabledRestServlet``.
         """
         return self._send(ENABLED)
 
     def set_enabled(self, *, enabled: bool) -> Enabled:
-        """Let updates run, or pause them. After a restart of Synapse they run again.
+        """Enable or pause background updates. A restart of Synapse enables them again.
 
         Source: ``BackgroundUpdateEnabledRestServlet``.
         """
@@ -72,11 +72,11 @@ class BackgroundUpdates(ResourceGroup):
 
         Args:
             job_name: the job.
-            old_key: of ``event_resign``: sign the events again that only this key has signed.
-            before_ts: of ``event_resign``: only those sent before, in milliseconds since the epoch.
+            old_key: for ``event_resign``: sign again the events that only this key has signed.
+            before_ts: for ``event_resign``: only events before this time, in milliseconds since the epoch.
 
         Raises:
-            MatrixError: it is in the queue already, or there is no such job (400).
+            MatrixError: the job is in the queue already, or there is no such job (400).
 
         Source: ``BackgroundUpdateStartJobRestServlet``.
         """

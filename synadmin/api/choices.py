@@ -1,4 +1,4 @@
-"""What lists can be ordered by, and which jobs and statuses there are: without msgspec, for ``--help``."""
+"""The orders of lists, the jobs and the statuses. Does not import msgspec, so that ``--help`` is fast."""
 
 from typing import Literal, get_args
 

@@ -80,7 +80,7 @@ class Capabilities(Record, frozen=True, kw_only=True):
 
     @property
     def room_versions(self) -> RoomVersions:
-        """The room versions; version 1 alone where the server names none."""
+        """The room versions; only version 1 where the server names none."""
         versions = self.capabilities.get("m.room_versions", {"default": "1", "available": {"1": "stable"}})
         return msgspec.convert(versions, RoomVersions)
 
@@ -162,11 +162,11 @@ SET_DIRECTORY_VISIBILITY = Endpoint("PUT", "/_matrix/client/v3/directory/list/ro
 STATE_EVENT = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}", dict[str, Any])
 SEND_STATE = Endpoint("PUT", "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}", EventReference)
 SEND_EVENT = Endpoint("PUT", "/_matrix/client/v3/rooms/{room_id}/send/{type}/{txn_id}", EventReference)
-# Synapse's own: the specification has the one with a transaction id alone.
+# Only Synapse has this endpoint: in the specification a transaction id is required.
 SEND_EVENT_ANEW = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/send/{type}", EventReference)
 
 
-# One page of the newest events is what is needed; the Admin API walks through all of them.
+# Only one page of the newest events is read; to walk through all events, use the Admin API.
 NEWEST_EVENTS = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/messages", NewestEvents)
 EVENT = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/event/{event_id}", MemberEvent)
 
@@ -190,30 +190,30 @@ class ClientServer(ResourceGroup):
         return self._send(VERSIONS)
 
     def profile(self, user_id: str) -> dict[str, Any]:
-        """Return a user's profile; that of a user elsewhere is asked of their server.
+        """Return a user's profile; the profile of a remote user is requested from the user's server.
 
         Raises:
-            NotFoundError: that server knows no such user.
+            NotFoundError: the user's server knows no such user.
 
         Source: "Profiles".
         """
         return self._send(PROFILE, user_id=user_id)
 
     def auth_metadata(self) -> dict[str, Any]:
-        """Return where accounts are kept, if not in the homeserver; needs no token.
+        """Return the metadata of the service that manages the accounts; needs no token.
 
         Raises:
-            NotSupportedError: the homeserver keeps them itself.
+            NotSupportedError: the homeserver manages the accounts itself.
 
         Source: "Server metadata discovery" of the OAuth 2.0 API.
         """
         return self._send(AUTH_METADATA)
 
     def auth_metadata_unstable(self) -> dict[str, Any]:
-        """Return what :meth:`auth_metadata` does, by the path of older servers.
+        """Return the same as :meth:`auth_metadata`, through the path of older servers.
 
         Raises:
-            NotSupportedError: the homeserver keeps the accounts itself, or is newer.
+            NotSupportedError: the homeserver manages the accounts itself, or is newer.
 
         Source: MSC2965.
         """
@@ -240,10 +240,10 @@ class ClientServer(ResourceGroup):
         return self._send(LOGOUT, body={})
 
     def resolve_alias(self, alias: str) -> AliasTarget:
-        """Find the room that an alias leads to.
+        """Find the room that an alias points to.
 
         Raises:
-            NotFoundError: it leads nowhere.
+            NotFoundError: there is no such alias.
             ServerError: another server has the alias, and did not answer.
 
         Source: "Room aliases".
@@ -256,7 +256,7 @@ class ClientServer(ResourceGroup):
             raise
 
     def hierarchy(self, room_id: str) -> Pager[HierarchyRoom]:
-        """Walk a space and what is below it, as far as a member may see. Source: "Spaces"."""
+        """Walk a space and the rooms below it that a member may see. Source: "Spaces"."""
         return self._walk(HIERARCHY, query={}, room_id=room_id)
 
     def create_room(self, **options: Any) -> RoomReference:  # noqa: ANN401  the specification's own shape
@@ -264,7 +264,7 @@ class ClientServer(ResourceGroup):
         return self._send(CREATE_ROOM, body=options)
 
     def public_url(self) -> str | None:
-        """Return the base URL that clients find for this homeserver; None where it does not say.
+        """Return the base URL that the homeserver publishes for clients; None where it publishes none.
 
         Source: Synapse, ``synapse/rest/well_known.py``, ``public_baseurl``.
         """
@@ -293,7 +293,7 @@ class ClientServer(ResourceGroup):
             additional_creators: further creators, from version 12 on.
 
         Raises:
-            NotPermittedError: the token's owner is not in the room, or may not close it.
+            NotPermittedError: the token's owner is not in the room, or may not upgrade it.
 
         Source: "Room Upgrades"; Synapse, ``RoomUpgradeRestServlet``.
         """
@@ -302,11 +302,11 @@ class ClientServer(ResourceGroup):
         return self._send(UPGRADE_ROOM, body=body, room_id=room_id)
 
     def join(self, room: str, *, via: list[str] | None = None) -> RoomReference:
-        """Join a room, through a server in ``via`` where ours is not in it. Source: "Joining rooms"."""
+        """Join a room, through a server in ``via`` if this server is not in it. Source: "Joining rooms"."""
         return self._send(JOIN, query={"via": via, "server_name": via}, body=self._reason(), room=room)
 
     def knock(self, room: str, *, via: list[str] | None = None) -> RoomReference:
-        """Ask to be let in. Source: "Knocking on rooms"."""
+        """Ask to join a room. Source: "Knocking on rooms"."""
         return self._send(KNOCK, query={"via": via, "server_name": via}, body=self._reason(), room=room)
 
     def leave(self, room_id: str) -> Empty:
@@ -355,7 +355,7 @@ class ClientServer(ResourceGroup):
             room_id: the room.
             type: the event's type.
             state_key: its key.
-            whole: the event instead of its content alone.
+            whole: return the whole event, not only its content.
 
         Raises:
             NotPermittedError: the token's owner has never been in the room.
@@ -369,7 +369,7 @@ class ClientServer(ResourceGroup):
 
         Args:
             room_id: the room.
-            limit: how many, at most.
+            limit: the number of events, at most.
 
         Raises:
             NotPermittedError: the token's owner has never been in the room.
@@ -382,7 +382,7 @@ class ClientServer(ResourceGroup):
         """Return an event of a room.
 
         Raises:
-            NotFoundError: there is none that the token's owner may see.
+            NotFoundError: there is no such event, or the token's owner may not see it.
 
         Source: "Getting events".
         """
@@ -406,7 +406,7 @@ class ClientServer(ResourceGroup):
         *,
         txn_id: str,
     ) -> EventReference:
-        """Send a message or another event that is no state; once for each transaction id.
+        """Send a message event, once for each transaction id.
 
         Raises:
             NotPermittedError: the token's owner is not in the room, or may not write there.
@@ -421,10 +421,10 @@ class ClientServer(ResourceGroup):
         type: str,  # noqa: A002  the specification's name
         content: Mapping[str, Any],
     ) -> EventReference:
-        """Send an event that is no state, without a transaction id; sent again, it is a second one.
+        """Send a message event without a transaction id; a repeated request sends a second event.
 
-        A token without a device needs it: under the Matrix Authentication Service, Synapse answers 500
-        where such a token comes with a transaction id.
+        This is for tokens without a device: with the Matrix Authentication Service, Synapse answers 500 to a
+        request with such a token and a transaction id.
 
         Raises:
             NotPermittedError: the token's owner is not in the room, or may not write there.

@@ -46,7 +46,7 @@ class Devices(ResourceGroup):
     """Devices: ``synapse.devices``. Each method raises NotFoundError for a user who does not exist."""
 
     def list(self, user_id: str) -> DeviceList:
-        """Return a user's devices, all at once.
+        """Return all devices of a user in one answer.
 
         Source: ``DevicesRestServlet``.
         """
@@ -86,7 +86,7 @@ class Devices(ResourceGroup):
         return self._send(MODIFY, body=body, user_id=user_id, device_id=device_id)
 
     def delete(self, user_id: str, device_id: str) -> Empty:
-        """Delete a device, which ends its session. It is no error where there is no such device.
+        """Delete a device, which ends its session. A device that does not exist is not an error.
 
         Source: ``DeviceRestServlet``.
         """

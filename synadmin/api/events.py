@@ -23,7 +23,7 @@ class Event(Record, frozen=True, kw_only=True):
     Attributes:
         origin_server_ts: milliseconds since the epoch, by the clock of the sender's server.
         content: its content; empty where it was redacted, except from :meth:`Events.fetch`.
-        age: milliseconds since then, when the server answered.
+        age: the milliseconds from ``origin_server_ts`` to the server's answer.
         room_id: absent from the create event of a room of version 12 or newer, as servers exchange it.
     """
 
@@ -113,15 +113,16 @@ class Events(ResourceGroup):
         raw: bool = False,
         page_size: int = 500,
     ) -> Pager[Event]:
-        """Walk a room's events, the oldest first; state events are among them.
+        """Walk a room's events, the oldest first, including state events.
 
         Args:
             room_id: the room.
-            backwards: the newest first.
-            start: the token to start from, as :meth:`context` returns it; None: an end of the room.
+            backwards: walk from the newest event to the oldest.
+            start: the token to start from, as :meth:`context` returns it; None: the oldest event, or with
+                ``backwards`` the newest.
             end: the token to stop at.
             filter: a ``RoomEventFilter`` of the specification: ``{"types": [...]}``.
-            raw: as servers exchange them.
+            raw: return the events in the format of federation.
             page_size: events a request; Synapse gives 1000 at most.
 
         Source: ``RoomMessagesRestServlet``.
@@ -134,7 +135,7 @@ class Events(ResourceGroup):
                 "dir": "b" if backwards else None,
                 "limit": page_size,
                 "filter": _as_json(filter),
-                # Its presence counts, not its value.
+                # Synapse looks only at whether the parameter is present.
                 "raw": True if raw else None,
             },
             room_id=room_id,
@@ -148,7 +149,7 @@ class Events(ResourceGroup):
         limit: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002  Synapse's name
     ) -> EventContext:
-        """Return an event with what came before and after it.
+        """Return an event with the events before and after it.
 
         Args:
             room_id: the room.
@@ -170,10 +171,10 @@ class Events(ResourceGroup):
         Args:
             room_id: the room.
             timestamp: the time, in milliseconds since the epoch.
-            backwards: the last event at or before that time.
+            backwards: return the last event at or before the time instead.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is no such event.
 
         Source: ``RoomTimestampToEventRestServlet``.
         """
@@ -186,7 +187,7 @@ class Events(ResourceGroup):
         Synapse keeps the content of redacted events for a week, unless configured otherwise.
 
         Raises:
-            NotFoundError: the server does not have it.
+            NotFoundError: the server does not have the event.
 
         Source: ``EventRestServlet``.
         """

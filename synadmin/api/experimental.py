@@ -31,7 +31,7 @@ class Experimental(ResourceGroup):
         return self._send(GET, user_id=user_id)
 
     def set(self, user_id: str, features: Mapping[str, bool]) -> Empty:
-        """Switch features on or off for a local user; those that are not named stay as they are.
+        """Switch features on or off for a local user; features that are not named stay as they are.
 
         Raises:
             MatrixError: this Synapse knows no such feature, or none is named (400).

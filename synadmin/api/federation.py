@@ -14,9 +14,10 @@ from synadmin.ids import RoomId
 class Destination(Record, frozen=True, kw_only=True):
     """A server that this homeserver sends events to, and whether it can be reached.
 
-    Times in milliseconds since the epoch, ``retry_interval`` in milliseconds. ``failure_ts`` is since when
-    it cannot be reached, None while it can; then ``retry_last_ts`` and ``retry_interval`` are 0.
-    ``last_successful_stream_ordering`` is None before anything was caught up with.
+    Times in milliseconds since the epoch, ``retry_interval`` in milliseconds. ``failure_ts`` is the time
+    since which the server cannot be reached. While it can be reached, ``failure_ts`` is None, and
+    ``retry_last_ts`` and ``retry_interval`` are 0. ``last_successful_stream_ordering`` is None where Synapse
+    has not recorded it yet.
     """
 
     destination: str
@@ -71,7 +72,7 @@ class Federation(ResourceGroup):
         Args:
             destination: part of a server name.
             order_by: one of :data:`DestinationOrder`; Synapse's default is by name.
-            reverse: the other way round.
+            reverse: reverse the order.
             page_size: servers a request; None lets pages grow.
 
         Source: ``ListDestinationsRestServlet``.
@@ -103,7 +104,7 @@ class Federation(ResourceGroup):
 
         Args:
             destination: the other server.
-            reverse: the other way round.
+            reverse: reverse the order.
             page_size: rooms a request; None lets pages grow.
 
         Raises:
@@ -116,11 +117,11 @@ class Federation(ResourceGroup):
         )
 
     def reset_connection(self, destination: str) -> Empty:
-        """Try to reach a server now, not only when the time until the next try is over.
+        """Try to reach a server now, without waiting for the next scheduled try.
 
         Raises:
             NotFoundError: this server has never sent to it.
-            MatrixError: it is not waiting to be tried again (400).
+            MatrixError: no next try is scheduled for the server (400).
 
         Source: ``DestinationResetConnectionRestServlet``.
         """

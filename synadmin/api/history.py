@@ -1,4 +1,4 @@
-"""The history of rooms: removing what is older than a moment from the server's database.
+"""The history of rooms: removing old events from the server's database.
 
 Source: Synapse, ``docs/admin_api/purge_history_api.md`` and ``synapse/rest/admin/__init__.py``.
 """
@@ -19,8 +19,8 @@ class PurgeStatus(Record, frozen=True, kw_only=True):
     """The status of a purge.
 
     Attributes:
-        status: ``active`` (also where it has yet to begin), ``complete`` or ``failed``.
-        error: the server's words, where it failed.
+        status: ``active`` (also before it begins), ``complete`` or ``failed``.
+        error: the server's error message, where the purge failed.
     """
 
     status: str
@@ -46,13 +46,14 @@ class History(ResourceGroup):
 
         Args:
             room_id: the room.
-            up_to_event_id: remove what came before this event. Either this or ``up_to_ts``.
-            up_to_ts: remove what this server received before this moment, in milliseconds since the epoch.
-            delete_local_events: the events of this server's own users too, which may exist nowhere else.
+            up_to_event_id: remove the events before this one. Give either this or ``up_to_ts``.
+            up_to_ts: remove the events that this server received before this time, in milliseconds since the
+                epoch.
+            delete_local_events: also remove the events of this server's users. No other server may have them.
                 Synapse's default is to keep them.
 
         Raises:
-            NotFoundError: no such event, or nothing that old.
+            NotFoundError: there is no such event, or no event is that old.
             MatrixError: the event is in another room (400).
 
         Source: ``PurgeHistoryRestServlet``.

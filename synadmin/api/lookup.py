@@ -44,13 +44,14 @@ class Lookup(ResourceGroup):
     """Finding accounts: ``synapse.lookup``."""
 
     def search(self, term: str, *, user_id: str) -> tuple[FoundUser, ...]:
-        """Return the accounts with the term in their user id, all at once.
+        """Return all accounts whose user id contains the term.
 
-        Deactivated and locked ones are among them. ``%`` and ``_`` in the term stand for anything.
+        Deactivated and locked accounts are included. In the term, ``%`` stands for any characters, ``_`` for
+        one character.
 
         Args:
             term: the text to search for.
-            user_id: any user of this server; Synapse asks for one and looks no further at it.
+            user_id: any user of this server; Synapse requires one, but does not use it.
 
         Source: ``SearchUsersRestServlet``.
         """
@@ -70,11 +71,11 @@ class Lookup(ResourceGroup):
         """Return the local user of an account at a single sign-on provider.
 
         Args:
-            provider: the ``idp_id`` of Synapse's configuration, ``oidc-`` in front of it for OpenID Connect.
+            provider: the ``idp_id`` of Synapse's configuration, with the prefix ``oidc-`` for OpenID Connect.
             external_id: the user's id at that provider.
 
         Raises:
-            NotFoundError: no account has it.
+            NotFoundError: no account has this id.
 
         Source: ``UserByExternalId``.
         """
@@ -88,7 +89,7 @@ class Lookup(ResourceGroup):
             address: in lower case; a number with its country code and without ``+``.
 
         Raises:
-            NotFoundError: no account has it.
+            NotFoundError: no account has this address or number.
 
         Source: ``UserByThreePid``.
         """

@@ -1,4 +1,4 @@
-"""Media: what is stored, quarantine and its protection, deletion.
+"""Media: listing, quarantine, protection from quarantine, deletion.
 
 Source: Synapse, ``docs/admin_api/media_admin_api.md``, ``docs/admin_api/user_admin_api.md`` and
 ``synapse/rest/admin/media.py``.
@@ -16,8 +16,9 @@ class MediaInfo(Record, frozen=True, kw_only=True):
 
     Times in milliseconds since the epoch, ``media_length`` in bytes.
 
-    ``media_origin`` and ``filesystem_id`` are None for what was uploaded here; ``user_id``, ``url_cache``
-    and ``safe_from_quarantine`` for what was not. ``url_cache`` is the page that a preview was made of.
+    For an item that was uploaded here, ``media_origin`` and ``filesystem_id`` are None. For a cached copy,
+    ``user_id``, ``url_cache`` and ``safe_from_quarantine`` are None. ``url_cache`` is the URL of the page for
+    whose preview the item was stored.
     """
 
     media_id: str
@@ -66,7 +67,7 @@ class UserMedia(Record, frozen=True, kw_only=True):
 class RoomMedia(Record, frozen=True, kw_only=True):
     """The media of a room's unencrypted events, as ``mxc://`` URIs, newest first.
 
-    An item that several events point to is there several times.
+    An item that several events point to is listed several times.
     """
 
     local: tuple[str, ...]
@@ -82,13 +83,13 @@ class QuarantineChange(Record, frozen=True, kw_only=True):
 
 
 class Quarantined(Record, frozen=True, kw_only=True):
-    """The number of quarantined items, with those quarantined before, without protected ones."""
+    """The number of items in quarantine. It includes earlier ones, but not protected ones."""
 
     num_quarantined: int
 
 
 class DeletedMedia(Record, frozen=True, kw_only=True):
-    """The media that was deleted, and its number. A file that could not be removed is not among it."""
+    """The deleted media items, and their number. Items whose file could not be removed are left out."""
 
     deleted_media: tuple[str, ...]
     total: int
@@ -141,21 +142,23 @@ class Media(ResourceGroup):
     """Media: ``synapse.media``."""
 
     def get(self, server_name: str, media_id: str) -> MediaAnswer:
-        """Return what is known of an item, in quarantine or not.
+        """Return the details of an item, also of one in quarantine.
 
         Args:
             server_name: the server that it was uploaded to.
             media_id: the item.
 
         Raises:
-            NotFoundError: it is unknown here; that of another server is not in the cache.
+            NotFoundError: this server does not have the item, nor a cached copy of it.
 
         Source: ``QueryMediaById``.
         """
         return self._send(GET, server_name=server_name, media_id=media_id)
 
     def in_room(self, room_id: str) -> RoomMedia:
-        """Return what the room's unencrypted events point to; empty for an unknown room. Grows with the room.
+        """Return the media of a room's unencrypted events; empty for an unknown room.
+
+        The answer grows with the room.
 
         Source: ``ListMediaInRoom``.
         """
@@ -169,7 +172,7 @@ class Media(ResourceGroup):
         reverse: bool = False,
         page_size: int | None = None,
     ) -> Pager[UserMedia]:
-        """List what a user of this server has uploaded, a page at a time.
+        """List the media that a user of this server has uploaded, a page at a time.
 
         Args:
             user_id: the user.
@@ -189,49 +192,49 @@ class Media(ResourceGroup):
         )
 
     def quarantine(self, server_name: str, media_id: str) -> Empty:
-        """Make an item, and all with the same content, unavailable to users. Nothing is deleted.
+        """Make an item, and all items with the same content, unavailable to users. No file is deleted.
 
-        An item that is protected, and one that is unknown, stays as it is, and the answer is the same.
+        A protected item does not change, and the answer is the same. So it is for an unknown item.
 
         Source: ``QuarantineMediaByID``.
         """
         return self._send(QUARANTINE, body={}, server_name=server_name, media_id=media_id)
 
     def unquarantine(self, server_name: str, media_id: str) -> Empty:
-        """Make an item, and all with the same content, available again.
+        """Make an item, and all items with the same content, available again.
 
         Source: ``UnquarantineMediaByID``.
         """
         return self._send(UNQUARANTINE, body={}, server_name=server_name, media_id=media_id)
 
     def quarantine_in_room(self, room_id: str) -> Quarantined:
-        """Quarantine what the room's unencrypted events point to.
+        """Quarantine the media of a room's unencrypted events.
 
         Source: ``QuarantineMediaInRoom``.
         """
         return self._send(QUARANTINE_IN_ROOM, body={}, room_id=room_id)
 
     def quarantine_in_room_old(self, room_id: str) -> Quarantined:
-        """Do the same through the path that Synapse has deprecated: use :meth:`quarantine_in_room`.
+        """Do the same as :meth:`quarantine_in_room`, through a deprecated path. Prefer that method.
 
         Source: ``QuarantineMediaInRoom``.
         """
         return self._send(QUARANTINE_IN_ROOM_OLD, body={}, room_id=room_id)
 
     def quarantine_of_user(self, user_id: str) -> Quarantined:
-        """Quarantine what a user of this server has uploaded.
+        """Quarantine the media that a user of this server has uploaded.
 
         Source: ``QuarantineMediaByUser``.
         """
         return self._send(QUARANTINE_OF_USER, body={}, user_id=user_id)
 
     def quarantine_changes(self, *, after: int | None = None) -> Pager[QuarantineChange]:
-        """List what went into quarantine and came out of it, oldest first, a hundred a page.
+        """List the items that went into quarantine or came out of it, oldest first, a hundred a page.
 
-        Synapse calls it best-effort: changes may be missing or be there twice.
+        Synapse calls this list best-effort: changes may be missing or listed twice.
 
         Args:
-            after: the ``next`` of the last page of an earlier walk: only what came after it.
+            after: the ``next`` of the last page of an earlier walk; lists only later changes.
 
         Source: ``ListQuarantineChanges``.
         """
@@ -268,18 +271,18 @@ class Media(ResourceGroup):
     def delete_unused(
         self, *, before_ts: int, size_gt: int | None = None, keep_profiles: bool | None = None
     ) -> DeletedMedia:
-        """Delete what was uploaded here and has not been looked at for long.
+        """Delete media that was uploaded here and was not accessed for a long time.
 
-        What is in quarantine, and what is protected from it, stays.
+        Media in quarantine stays, and media protected from quarantine.
 
         Args:
-            before_ts: last looked at (not: uploaded) before this time, in milliseconds since the epoch;
-                where it was never looked at, uploaded before it.
-            size_gt: only what is larger than this many bytes; Synapse's default is 0.
-            keep_profiles: keep avatars of users and rooms; Synapse's default is to.
+            before_ts: only media whose last access was before this time, in milliseconds since the epoch. For
+                media that was never accessed, the time of the upload counts.
+            size_gt: only media larger than this, in bytes; Synapse's default is 0.
+            keep_profiles: keep avatars of users and rooms; Synapse's default is True.
 
         Raises:
-            MatrixError: the time lies in 1970: are these seconds (400)?
+            MatrixError: the time lies in 1970, as it does when seconds are given (400).
 
         Source: ``DeleteMediaByDateSize``.
         """
@@ -294,7 +297,7 @@ class Media(ResourceGroup):
         size_gt: int | None = None,
         keep_profiles: bool | None = None,
     ) -> DeletedMedia:
-        """Do the same through the path that Synapse has deprecated: use :meth:`delete_unused`.
+        """Do the same as :meth:`delete_unused`, through a deprecated path. Prefer that method.
 
         Source: ``DeleteMediaByDateSize``.
         """
@@ -310,14 +313,14 @@ class Media(ResourceGroup):
         order_by: MediaOrder | None = None,
         reverse: bool = False,
     ) -> DeletedMedia:
-        """Delete the first so many items that a user of this server has uploaded.
+        """Delete the first ``limit`` items that a user of this server has uploaded.
 
-        Call it until nothing is left: Synapse's default is 100 at a time.
+        Call it again until no item is left: Synapse's default is 100 at a time.
 
         Args:
             user_id: the user.
-            limit: how many.
-            start: how many to leave before those.
+            limit: the number of items to delete.
+            start: the number of items to skip before those.
             order_by: one of :data:`MediaOrder`; Synapse's default is the newest first.
             reverse: reverse the order of ``order_by``; no effect without ``order_by``.
 
@@ -332,13 +335,13 @@ class Media(ResourceGroup):
     def purge_remote(self, *, before_ts: int) -> PurgedMedia:
         """Remove cached copies of other servers' media; a copy that is needed again is fetched again.
 
-        What is in quarantine stays.
+        Media in quarantine stays.
 
         Args:
-            before_ts: last looked at before this time, in milliseconds since the epoch.
+            before_ts: only copies whose last access was before this time, in milliseconds since the epoch.
 
         Raises:
-            MatrixError: the time lies in 1970: are these seconds (400)?
+            MatrixError: the time lies in 1970, as it does when seconds are given (400).
 
         Source: ``PurgeMediaCacheRestServlet``.
         """

@@ -1,4 +1,4 @@
-"""Keeping a user's messages from others: shadow-bans, and redacting everything that a user has sent.
+"""Hiding a user's messages from others: shadow-bans, and redacting all events of a user.
 
 Source: Synapse, ``docs/admin_api/user_admin_api.md``, ``synapse/rest/admin/users.py`` and
 ``synapse/handlers/admin.py``.
@@ -22,8 +22,8 @@ class Redaction(Record, frozen=True, kw_only=True):
 class RedactionStatus(Record, frozen=True, kw_only=True):
     """The status of a redaction: ``scheduled``, ``active``, ``complete`` or ``failed``.
 
-    ``failed_redactions`` says of each event that could not be redacted why; it is there, perhaps empty,
-    when it is complete. ``error`` is set when it has failed.
+    ``failed_redactions`` has the reason for each event that could not be redacted; it is set, perhaps empty,
+    when the status is ``complete``. ``error`` is set when the status is ``failed``.
     """
 
     status: str
@@ -53,7 +53,7 @@ class Moderation(ResourceGroup):
         return self._send(SHADOW_BAN, body={}, user_id=user_id)
 
     def lift_shadow_ban(self, user_id: str) -> Empty:
-        """Lift a shadow-ban. What was sent under it stays unsent.
+        """Lift a shadow-ban. Messages that were sent during the ban stay unsent.
 
         Raises:
             NotFoundError: there is no such user.
@@ -75,17 +75,17 @@ class Moderation(ResourceGroup):
     ) -> Redaction:
         """Begin to redact the messages and joins of a user, newest first.
 
-        A local user's events are redacted in their own name, those of users elsewhere in the name of the
-        token's owner, who needs the power for it.
+        Events of a local user are redacted as that user. Events of a remote user are redacted as the token's
+        owner, who needs the power level for it.
 
         Args:
-            user_id: the user; may be of another server.
-            rooms: where; all rooms that they are joined to or banned from, where there is none.
-            reason: for all to read.
+            user_id: the user, local or remote.
+            rooms: the rooms; empty: all rooms that the user is joined to or banned from.
+            reason: the reason, which every member can read.
             limit: how many events to look at in each room, at most; Synapse's default is 1000.
-            use_admin: redact in the name of the token's owner in any case.
-            before_ts: only what was sent then or before, in milliseconds since the epoch (since 1.157).
-            after_ts: only what was sent then or after, in milliseconds since the epoch (since 1.157).
+            use_admin: redact as the token's owner in any case.
+            before_ts: only events sent until this time, in milliseconds since the epoch (since Synapse 1.157).
+            after_ts: only events sent from this time on, in milliseconds since the epoch (since Synapse 1.157).
 
         Raises:
             MatrixError: a redaction of this user is under way already (400).

@@ -23,7 +23,7 @@ class Notice(Record, frozen=True, kw_only=True):
 
 SEND = Endpoint("POST", "/_synapse/admin/v1/send_server_notice", Notice)
 SEND_ONCE = Endpoint("PUT", "/_synapse/admin/v1/send_server_notice/{txn_id}", Notice)
-_NO_USER = "@nobody:synadmin.invalid"  # Synapse looks at its configuration, then refuses
+_NO_USER = "@nobody:synadmin.invalid"  # Synapse checks its configuration first, then refuses this user
 
 
 class Notices(ResourceGroup):
@@ -54,17 +54,17 @@ class Notices(ResourceGroup):
         type: str | msgspec.UnsetType = msgspec.UNSET,  # noqa: A002  Synapse's name
         state_key: str | msgspec.UnsetType = msgspec.UNSET,
     ) -> Notice:
-        """Send a notice; sent again, it is a second one.
+        """Send a notice; a repeated request sends a second notice.
 
         Args:
             user_id: a user of this server.
             content: the content of the event, such as ``{"msgtype": "m.text", "body": "..."}``.
             type: the event's type; Synapse's default is ``m.room.message``.
-            state_key: makes it a state event.
+            state_key: send a state event with this state key.
 
         Raises:
             NotFoundError: there is no such user.
-            MatrixError: the server has no server notices, or the user is of another server (400).
+            MatrixError: the server has no server notices, or the user is on another server (400).
 
         Source: ``SendServerNoticeServlet``.
         """
@@ -79,21 +79,21 @@ class Notices(ResourceGroup):
         type: str | msgspec.UnsetType = msgspec.UNSET,  # noqa: A002  Synapse's name
         state_key: str | msgspec.UnsetType = msgspec.UNSET,
     ) -> Notice:
-        """Send a notice; sent again with the same transaction id, it is not sent again.
+        """Send a notice, once for each transaction id.
 
-        The server remembers a transaction for at least half an hour, but not beyond a restart, and only
-        by its id: each user and each notice needs one of its own.
+        The server remembers a transaction for at least half an hour, but not after a restart. It compares
+        only the id: use a separate id for each user and each notice.
 
         Args:
             user_id: a user of this server.
             content: the content of the event.
             txn_id: the transaction id: any text.
             type: the event's type; Synapse's default is ``m.room.message``.
-            state_key: makes it a state event.
+            state_key: send a state event with this state key.
 
         Raises:
             NotFoundError: there is no such user.
-            MatrixError: the server has no server notices, or the user is of another server (400).
+            MatrixError: the server has no server notices, or the user is on another server (400).
 
         Source: ``SendServerNoticeServlet``.
         """

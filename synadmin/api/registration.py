@@ -22,7 +22,7 @@ class Nonce(Record, frozen=True, kw_only=True):
 class Registered(Record, frozen=True, kw_only=True):
     """The new account, with a session unless none was asked for. The tokens are secrets.
 
-    ``access_token`` is empty where it was not signed in; ``expires_in_ms`` is in milliseconds.
+    ``access_token`` is empty where no session was made; ``expires_in_ms`` is in milliseconds.
     """
 
     user_id: UserId
@@ -71,12 +71,12 @@ class Registration(ResourceGroup):
             username: the localpart.
             password: its password.
             shared_secret: ``registration_shared_secret`` of Synapse's configuration; it is not sent.
-            nonce: from :meth:`nonce`, which is asked where it is None.
+            nonce: from :meth:`nonce`; None: it is requested now.
             admin: whether it is a server admin.
             displayname: its display name.
-            user_type: ``bot``, ``support``, or a type of the server's own.
-            device_id: of the session that is made; drawn by the server by default.
-            initial_device_display_name: its name.
+            user_type: ``bot``, ``support``, or a custom type of the server.
+            device_id: the id of the new device; the server generates one by default.
+            initial_device_display_name: the new device's display name.
             inhibit_login: make no session.
             refresh_token: ask for an access token that expires, and a refresh token.
 

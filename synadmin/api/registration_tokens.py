@@ -47,10 +47,10 @@ class RegistrationTokens(ResourceGroup):
     """Registration tokens: ``synapse.registration_tokens``."""
 
     def list(self, *, valid: bool | None = None) -> RegistrationTokenList:
-        """Return the tokens, all at once.
+        """Return all tokens in one answer.
 
         Args:
-            valid: only those that can still be used, or only those that cannot.
+            valid: True: only tokens that can still be used; False: only tokens that cannot.
 
         Source: ``ListRegistrationTokensRestServlet``.
         """
@@ -67,8 +67,8 @@ class RegistrationTokens(ResourceGroup):
         """Make a token.
 
         Args:
-            token: 1 to 64 of ``A-Za-z0-9._~-``; the server draws one where it is not given.
-            length: of a token that the server draws, 1 to 64; Synapse's default is 16.
+            token: 1 to 64 characters of ``A-Za-z0-9._~-``; the server generates a token by default.
+            length: of a token that the server generates, 1 to 64; Synapse's default is 16.
             uses_allowed: how many accounts can be made with it; any number by default.
             expiry_time: when it expires, in milliseconds since the epoch; never by default.
 
@@ -115,7 +115,7 @@ class RegistrationTokens(ResourceGroup):
         )
 
     def delete(self, token: str) -> Empty:
-        """Delete a token. Registrations under way with it end without success.
+        """Delete a token. Registrations that have begun with it fail.
 
         Raises:
             NotFoundError: there is no such token.

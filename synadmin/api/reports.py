@@ -1,4 +1,4 @@
-"""What users have reported: events, and users.
+"""Reports of events and of users.
 
 Source: Synapse, ``docs/admin_api/event_reports.md``, ``docs/admin_api/user_reports.md``,
 ``synapse/rest/admin/event_reports.py`` and ``synapse/rest/admin/user_reports.py``.
@@ -15,8 +15,8 @@ from synadmin.ids import EventId, RoomAlias, RoomId, UserId
 class EventReport(Record, frozen=True, kw_only=True):
     """A reported event.
 
-    ``received_ts`` is in milliseconds since the epoch. ``user_id`` has reported it, ``sender`` has sent it.
-    ``score`` is from -100, the worst, to 0, and None where the client gave none.
+    ``received_ts`` is in milliseconds since the epoch. ``user_id`` has reported the event, ``sender`` has
+    sent it. ``score`` is from -100, the worst, to 0, and None where the client gave none.
     """
 
     id: int
@@ -84,13 +84,13 @@ class Reports(ResourceGroup):
     ) -> Pager[EventReport]:
         """List the reports of events, the newest first.
 
-        A report in a room that was deleted since is left out by Synapse.
+        Synapse leaves out reports in rooms that were deleted.
 
         Args:
             user_id: part of the user id of the reporter.
             room_id: part of the room id.
             event_sender_user_id: the whole user id of the sender of the event.
-            oldest_first: the other way round.
+            oldest_first: list the oldest first.
             page_size: reports a request; None lets pages grow.
 
         Source: ``EventReportsRestServlet``.
@@ -139,7 +139,7 @@ class Reports(ResourceGroup):
         Args:
             user_id: part of the user id of the reporter.
             target_user_id: part of the user id of the reported user.
-            oldest_first: the other way round.
+            oldest_first: list the oldest first.
             page_size: reports a request; None lets pages grow.
 
         Source: ``UserReportsRestServlet``.

@@ -14,9 +14,9 @@ class RoomShutDown(Record, frozen=True, kw_only=True):
     """The result of a room deletion for local users and aliases.
 
     Attributes:
-        kicked_users: those who were removed from the room.
-        failed_to_kick_users: those who could not be removed, or not be moved to the new room.
-        local_aliases: those that lead to the new room now.
+        kicked_users: the users who were removed from the room.
+        failed_to_kick_users: the users who could not be removed, or not be moved to the new room.
+        local_aliases: the aliases that point to the new room now.
         new_room_id: the new room, where one was asked for.
     """
 
@@ -40,7 +40,8 @@ class DeletionStatus(Record, frozen=True, kw_only=True):
         room_id: the room.
         status: ``scheduled``, ``active``, ``complete`` or ``failed``.
         shutdown_room: the result for the users, also while it is active. None before that.
-        error: Synapse's document has it where it failed; the scheduled task of the same id has it indeed.
+        error: the error of a failed deletion, by Synapse's document. Synapse leaves it out: read the
+            scheduled task of the same id.
     """
 
     delete_id: str
@@ -65,10 +66,10 @@ class DeletionOptions(TypedDict, total=False):
     """The options of a room deletion; Synapse's defaults apply for what is not given.
 
     Attributes:
-        purge: remove it from the database; Synapse's default is to do so. Otherwise it stays, without
-            local users in it.
-        force_purge: remove it even where a local user could not be removed from it.
-        block: let no local user come in again.
+        purge: remove the room from the database; Synapse's default is True. Otherwise the room stays,
+            without local users.
+        force_purge: remove the room even where a local user could not be removed from it.
+        block: keep local users from joining the room again.
         new_room_user_id: make a new room with this local user as its administrator, and move the users and
             the local aliases there.
         room_name: the new room's name; Synapse's default speaks of a content violation.
@@ -83,7 +84,7 @@ class DeletionOptions(TypedDict, total=False):
     message: str | None
 
 
-# Sent again after a lost answer, they could make a second new room for those who were in the old one.
+# A request that is sent again after a lost answer could make a second new room for the same users.
 DELETE = Endpoint("DELETE", "/_synapse/admin/v2/rooms/{room_id}", DeletionStarted, idempotent=False)
 DELETE_AT_ONCE = Endpoint("DELETE", "/_synapse/admin/v1/rooms/{room_id}", RoomShutDown, idempotent=False)
 STATUS = Endpoint("GET", "/_synapse/admin/v2/rooms/delete_status/{delete_id}", DeletionStatus)
@@ -93,14 +94,14 @@ OF_ROOM = Endpoint("GET", "/_synapse/admin/v2/rooms/{room_id}/delete_status", De
 class RoomDeletion(ResourceGroup):
     """Deleting rooms: ``synapse.room_deletion``.
 
-    Users of other servers are not touched: for them the room goes on.
+    Users of other servers are not affected: the room continues on their servers.
     """
 
     def delete(self, room_id: str, **options: Unpack[DeletionOptions]) -> DeletionStarted:
         """Begin to remove all local users from a room, and the room from the database.
 
         Args:
-            room_id: the room. One that the server does not know is reported as deleted all the same.
+            room_id: the room. Synapse also reports success for a room that it does not know.
             options: see :class:`DeletionOptions`.
 
         Raises:
@@ -111,9 +112,9 @@ class RoomDeletion(ResourceGroup):
         return self._send(DELETE, body=options, room_id=room_id)
 
     def delete_at_once(self, room_id: str, **options: Unpack[DeletionOptions]) -> RoomShutDown:
-        """Delete a room, and answer when it is done: minutes later, where the room is large.
+        """Delete a room and wait until the deletion is done: for a large room, minutes.
 
-        Takes the same as :meth:`delete`, which is to be preferred.
+        Takes the arguments of :meth:`delete`. Prefer that method.
 
         Source: ``RoomRestServlet``.
         """
@@ -130,10 +131,10 @@ class RoomDeletion(ResourceGroup):
         return self._send(STATUS, delete_id=delete_id)
 
     def of_room(self, room_id: str) -> Deletions:
-        """Return the deletions of a room, those that have ended within a week included.
+        """Return the deletions of a room, including those that ended within the last week.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is no deletion of this room.
 
         Source: ``DeleteRoomStatusByRoomIdRestServlet``.
         """

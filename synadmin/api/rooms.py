@@ -17,9 +17,9 @@ from synadmin.ids import EventId, RoomAlias, RoomId, UserId
 class Room(Record, frozen=True, kw_only=True):
     """A room as the room list shows it.
 
-    What tells of members, join rule and the rest of the state comes from the server's statistics: None where
-    it keeps none of this room, and not to be relied on. Synapse sends ``federatable`` as false where it does
-    not know.
+    Members, join rule and the rest of the state come from the server's statistics. They may be wrong, and
+    are None where the server has no statistics of the room. Synapse sends ``federatable`` as false where it
+    does not know the value.
     """
 
     room_id: RoomId
@@ -51,7 +51,7 @@ class RoomDetails(Room, frozen=True, kw_only=True):
 
 
 class RoomMembers(Record, frozen=True, kw_only=True):
-    """The joined users of a room, with those of other servers."""
+    """The joined users of a room, including those of other servers."""
 
     members: tuple[UserId, ...]
     total: int
@@ -78,7 +78,7 @@ class StateEvent(Record, frozen=True, kw_only=True):
 
     @property
     def replaced(self) -> EventId | None:
-        """The id of the event that it has replaced; None where the server does not say."""
+        """The id of the event that this event replaced; None where the server does not say."""
         replaced = self.replaces_state or (self.unsigned or {}).get("replaces_state")
         return EventId(replaced) if isinstance(replaced, str) else None
 
@@ -135,7 +135,7 @@ class ForwardExtremity(Record, frozen=True, kw_only=True):
 
 
 class ForwardExtremities(Record, frozen=True, kw_only=True):
-    """The forward extremities of a room: one in an ordinary room."""
+    """The forward extremities of a room; an ordinary room has one."""
 
     count: int
     results: tuple[ForwardExtremity, ...]
@@ -148,7 +148,7 @@ class ForwardExtremitiesDeleted(Record, frozen=True, kw_only=True):
 
 
 class JoinedRoom(Record, frozen=True, kw_only=True):
-    """The room that a local user was joined to."""
+    """The room that a local user has joined."""
 
     room_id: RoomId
 
@@ -214,10 +214,10 @@ class Rooms(ResourceGroup):
 
         Args:
             search: part of a name or of the localpart of a main alias, or a whole room id.
-            public: only those in the room directory, or only those that are not.
-            empty: only those without joined members, or only those with.
+            public: True: only rooms in the room directory; False: only the others.
+            empty: True: only rooms without joined members; False: only the others.
             order_by: one of :data:`RoomOrder`; Synapse's default is by name.
-            reverse: the other way round.
+            reverse: reverse the order.
             page_size: rooms a request; None lets pages grow.
 
         Source: ``ListRoomRestServlet``.
@@ -235,17 +235,17 @@ class Rooms(ResourceGroup):
         )
 
     def get(self, room_id: str) -> RoomDetails:
-        """Return what the server knows of one room. Its size does not depend on the room's.
+        """Return the details of a room. The size of the answer does not depend on the room.
 
         Raises:
-            NotFoundError: the server has never heard of it.
+            NotFoundError: the server does not know the room.
 
         Source: ``RoomRestServlet``.
         """
         return self._send(GET, room_id=room_id)
 
     def members(self, room_id: str) -> RoomMembers:
-        """Return who is joined. Grows with the room.
+        """Return the joined members of a room. The answer grows with the room.
 
         Raises:
             NotFoundError: the server knows no such room.
@@ -259,16 +259,16 @@ class Rooms(ResourceGroup):
 
         Args:
             room_id: the room.
-            type: only events of this type; Synapse before 1.123 sends all the same. Without it, or with
-                ``m.room.member``, the answer grows with the room, and comes only when the server has the
-                room's state complete.
+            type: only events of this type; Synapse before 1.123 ignores it and sends all events. Without a
+                type, or with ``m.room.member``, the answer grows with the room, and comes only when the
+                server has the complete state of the room.
 
         Raises:
             NotFoundError: the server knows no such room.
 
         Source: ``RoomStateRestServlet``.
         """
-        # The server answers once the state is complete: a second request would wait as long again.
+        # The server answers only when the state is complete: a second request would have to wait as long.
         endpoint = replace(STATE, idempotent=False) if type in {None, "m.room.member"} else STATE
         return self._send(endpoint, query={"type": type}, room_id=room_id)
 
@@ -282,7 +282,7 @@ class Rooms(ResourceGroup):
     def block(self, room_id: str, *, block: bool = True) -> Block:
         """Block or unblock a room on this server: local users can neither join a blocked room nor be invited.
 
-        The server need not know the room. Its members stay in it.
+        The server need not know the room. Its members stay in the room.
 
         Source: ``BlockRoomRestServlet``.
         """
@@ -291,13 +291,13 @@ class Rooms(ResourceGroup):
     def hierarchy(
         self, room_id: str, *, max_depth: int | None = None, page_size: int | None = None
     ) -> Pager[RoomInSpace]:
-        """Walk a space and what is in it, each room once, depth first.
+        """Walk a space and the rooms below it, each room once, depth first.
 
-        Rooms that this server is not in are left out; the space that names them still does.
+        Rooms that this server is not in are left out, but stay in ``children_state`` of their space.
 
         Args:
             room_id: the space.
-            max_depth: how far down; 0 is the space alone.
+            max_depth: the number of levels below the space; 0: only the space.
             page_size: rooms a request; Synapse gives 50 at most.
 
         Raises:
@@ -309,7 +309,7 @@ class Rooms(ResourceGroup):
         return self._walk(HIERARCHY, query=query, room_id=room_id)
 
     def forward_extremities(self, room: str) -> ForwardExtremities:
-        """Return the ends of the room's history; many of them make a room slow. None for an unknown room.
+        """Return the forward extremities of a room; many make it slow. Empty for an unknown room.
 
         Raises:
             NotFoundError: there is no such alias.
@@ -319,18 +319,18 @@ class Rooms(ResourceGroup):
         return self._send(FORWARD_EXTREMITIES, room_identifier=room)
 
     def delete_forward_extremities(self, room: str) -> ForwardExtremitiesDeleted:
-        """Forget all ends of the room's history but the newest.
+        """Delete all forward extremities of a room except the newest.
 
         Raises:
             NotFoundError: there is no such alias.
-            ServerError: the room has none.
+            ServerError: the room has no forward extremity.
 
         Source: ``ForwardExtremitiesRestServlet``.
         """
         return self._send(DELETE_FORWARD_EXTREMITIES, room_identifier=room)
 
     def join(self, room: str, *, user_id: str, via: Sequence[str] = ()) -> JoinedRoom:
-        """Make a user of this server join a room; where it is not public, the administrator invites first.
+        """Make a local user join a room. Where it is not public, the token's owner first invites the user.
 
         Args:
             room: room id or alias.
@@ -338,8 +338,8 @@ class Rooms(ResourceGroup):
             via: servers that are in the room, for a room id that this server is not in.
 
         Raises:
-            NotPermittedError: the administrator is not in the room, or may not invite.
-            NotFoundError: no such user or alias.
+            NotPermittedError: the token's owner is not in the room, or may not invite.
+            NotFoundError: there is no such user or alias.
 
         Source: ``JoinRoomAliasServlet``.
         """
@@ -348,14 +348,14 @@ class Rooms(ResourceGroup):
         )
 
     def make_admin(self, room: str, *, user_id: str | None = None) -> Empty:
-        """Give a user the power of the most powerful local user who is joined.
+        """Give a user the power level of the most powerful local member (Make Room Admin).
 
-        An answer does not mean that the user has control, nor an error that nothing was changed: use
-        ``synadmin.recovery``, which looks before and after. Sent twice, it has the effect of once.
+        Success does not mean that the user has control. An error does not mean that nothing was changed. Use
+        ``synadmin.recovery``, which reads the room before and after. A repeated request changes nothing more.
 
         Args:
             room: room id or alias.
-            user_id: the token's owner where it is None.
+            user_id: the user; None: the token's owner.
 
         Source: ``MakeRoomAdminRestServlet``.
         """

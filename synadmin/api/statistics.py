@@ -1,4 +1,4 @@
-"""Who stores how much media, and which rooms are large in the database.
+"""The media that users store, and the size of rooms in the database.
 
 Source: Synapse, ``docs/admin_api/statistics.md`` and ``synapse/rest/admin/statistics.py``.
 """
@@ -55,10 +55,10 @@ class Statistics(ResourceGroup):
 
         Args:
             search: part of a user id or display name.
-            from_ts: only what was uploaded since, in milliseconds since the epoch.
-            until_ts: only what was uploaded until then, in milliseconds since the epoch.
+            from_ts: only media uploaded since this time, in milliseconds since the epoch.
+            until_ts: only media uploaded until this time, in milliseconds since the epoch.
             order_by: one of :data:`UserStatisticsOrder`; Synapse's default is by user id.
-            reverse: the other way round.
+            reverse: reverse the order.
             page_size: users a request; None lets pages grow.
 
         Raises:
@@ -79,11 +79,11 @@ class Statistics(ResourceGroup):
         )
 
     def rooms(self) -> RoomSizes:
-        """Return the rooms that take most of the database.
+        """Return the ten rooms that use the most space in the database.
 
         Raises:
             MatrixError: the database is not PostgreSQL (400).
-            ServerError: PostgreSQL has no statistics of one of the tables, and Synapse cannot do without.
+            ServerError: PostgreSQL has no statistics of a table, and Synapse needs them.
 
         Source: ``LargestRoomsStatistics``.
         """

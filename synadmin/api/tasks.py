@@ -13,8 +13,8 @@ from synadmin.http.group import ResourceGroup
 class ScheduledTask(Record, frozen=True, kw_only=True):
     """A scheduled task of the server.
 
-    ``timestamp_ms`` is in milliseconds since the epoch: when it is to begin, for a ``scheduled`` one, else
-    when it last changed.
+    ``timestamp_ms`` is in milliseconds since the epoch: for a ``scheduled`` task the time at which it is to
+    begin, else the time of its last change.
     """
 
     id: str
@@ -46,13 +46,13 @@ class Tasks(ResourceGroup):
         status: Sequence[str] = (),
         max_timestamp: int | None = None,
     ) -> ScheduledTasks:
-        """List the tasks, done ones included for a week.
+        """List the tasks, including those that ended within the last week.
 
         Args:
-            action_name: only these actions, ``purge_history`` and the like.
-            resource_id: only this room's, or user's.
-            status: only these of :data:`~synadmin.api.choices.TASK_STATUSES`.
-            max_timestamp: only those with this time or an earlier one, in milliseconds since the epoch.
+            action_name: only tasks with these actions, such as ``purge_history``.
+            resource_id: only tasks of this room or user.
+            status: only tasks with these statuses, of :data:`~synadmin.api.choices.TASK_STATUSES`.
+            max_timestamp: only tasks with this timestamp or an earlier one, in milliseconds since the epoch.
 
         Source: ``ScheduledTasksRestServlet``.
         """
@@ -61,7 +61,7 @@ class Tasks(ResourceGroup):
             query={
                 "action_name": [*action_name],
                 "resource_id": resource_id,
-                # Named so in every version; "status" only in newer ones.
+                # Every version knows this name; only newer ones know "status".
                 "job_status": [*status],
                 "max_timestamp": max_timestamp,
             },

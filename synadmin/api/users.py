@@ -96,7 +96,7 @@ class Memberships(Record, frozen=True, kw_only=True):
 
 
 class RateLimitOverride(Record, frozen=True, kw_only=True):
-    """The rate limits of one account in place of the server's; both None where it has none.
+    """The rate limits of one account, which replace the server's; both None where it has none.
 
     ``0`` lifts the limit.
     """
@@ -121,7 +121,7 @@ class LoginToken(Record, frozen=True, kw_only=True):
 
 
 class AdminFlag(Record, frozen=True, kw_only=True):
-    """Whether an account is a server admin's."""
+    """Whether an account is a server admin."""
 
     admin: bool
 
@@ -142,18 +142,17 @@ class UserFilters(TypedDict, total=False):
     """The filters and the order of a list of accounts.
 
     Attributes:
-        user_id: part of a user id; not looked at where ``name`` is given.
+        user_id: part of a user id; ignored where ``name`` is given.
         name: part of a localpart or of a display name.
-        guests: False leaves guests out; they are left out, too, where the Matrix Authentication Service
-            keeps the accounts.
-        deactivated: only those that are deactivated, or only those that are not.
-        admins: only server admins, or only others.
-        locked: True shows the locked ones too; Synapse leaves them out by default.
-        approved: False shows only those that wait for approval (MSC3866).
+        guests: False leaves guests out. With the Matrix Authentication Service they are always left out.
+        deactivated: True: only deactivated accounts; False: only the others.
+        admins: True: only server admins; False: only the others.
+        locked: True shows locked accounts too; Synapse leaves them out by default.
+        approved: False shows only accounts that wait for approval (MSC3866).
         not_user_types: types to leave out; ``""`` stands for accounts without a type.
         order_by: one of :data:`UserOrder`; Synapse's default is by name. Only ``name`` and ``creation_ts``
             have an index, so the others are slow on large servers.
-        reverse: the other way round.
+        reverse: reverse the order.
         page_size: accounts a request; None lets pages grow.
     """
 
@@ -207,7 +206,7 @@ class UserPager(Pager[User]):
         try:
             yield from super().pages()
         except MatrixError as error:
-            # The Matrix Authentication Service has no guests, and Synapse wants to hear that we know.
+            # With the Matrix Authentication Service, Synapse refuses a list that does not exclude guests.
             if self._query.get("guests") is not None or "guests" not in error.reason:
                 raise
             self._query = {**self._query, "guests": False}
@@ -232,10 +231,10 @@ class Users(ResourceGroup):
         return UserPager(self.transport, LIST, {}, _list_query(filters))
 
     def list_v2(self, **filters: Unpack[UserFilters]) -> Pager[User]:
-        """List the accounts of this server, as Synapse did before version 1.103.
+        """List the accounts of this server, for Synapse before version 1.103.
 
-        Everything is as in :meth:`list`, but ``deactivated``: True shows the deactivated accounts beside
-        the others, everything else leaves them out.
+        The filters are those of :meth:`list`, except ``deactivated``: True also shows deactivated accounts,
+        and any other value leaves them out.
 
         Args:
             **filters: which accounts, and in which order; see :class:`UserFilters`.
@@ -270,23 +269,23 @@ class Users(ResourceGroup):
         """Change an account, **or make it where there is none**. What is not given stays as it is.
 
         Args:
-            user_id: the account. A new one keeps to today's grammar of localparts.
+            user_id: the account. The localpart of a new account must be valid by the current grammar.
             password: a new password, at most 512 characters.
             logout_devices: whether a new password ends the account's sessions; Synapse's default is yes.
             displayname: ``""`` removes it.
             avatar_url: an ``mxc://`` URI; ``""`` removes it.
-            threepids: all there shall be, as ``{"medium": "email", "address": ...}``.
-            external_ids: all there shall be, as ``{"auth_provider": ..., "external_id": ...}``.
-            admin: whether it is a server admin. No admin can revoke their own right.
+            threepids: the complete list, as ``{"medium": "email", "address": ...}``.
+            external_ids: the complete list, as ``{"auth_provider": ..., "external_id": ...}``.
+            admin: whether the account is a server admin. No admin can revoke their own right.
             deactivated: True deactivates without erasing; False makes a deactivated account active again,
                 without a password, and no longer erased.
-            locked: whether it is locked: its sessions stay, but can do nothing.
-            user_type: ``bot``, ``support`` or one of the server's own; None for an ordinary one.
-            approved: whether it may sign in (MSC3866).
+            locked: whether the account is locked: its sessions stay, but can do nothing.
+            user_type: ``bot``, ``support`` or a custom type of the server; None for an ordinary account.
+            approved: whether the user may sign in (MSC3866).
 
         Raises:
             MatrixError: a value is not valid (400), or another account has one of the external ids (409).
-            NotPermittedError: there is no such account, and the Matrix Authentication Service makes them.
+            NotPermittedError: there is no such account, and the Matrix Authentication Service must make it.
 
         Source: ``UserRestServletV2``.
         """
@@ -308,7 +307,7 @@ class Users(ResourceGroup):
     def reactivate(self, user_id: str) -> UserDetails:
         """Make a deactivated account active again, without a password, and no longer erased.
 
-        Older Synapses (1.98 among them) want a password for it: they get a random one that is not kept.
+        Older versions of Synapse (such as 1.98) require a password: a random one is sent and not stored.
 
         Source: ``UserRestServletV2``.
         """
@@ -341,14 +340,14 @@ class Users(ResourceGroup):
         return self._send(SUSPEND, body={"suspend": suspend}, target_user_id=user_id)
 
     def login(self, user_id: str, *, valid_until_ms: int | None = None) -> LoginToken:
-        """Return a token to act as a local user. It makes no device; the user's own sessions stay.
+        """Return a token to act as a local user. No device is made; the user's sessions stay.
 
         Args:
             user_id: the user; not the token's owner.
             valid_until_ms: when it expires, in milliseconds since the epoch; never where it is None.
 
         Raises:
-            MatrixError: it is the token's owner (400).
+            MatrixError: the user is the token's owner (400).
 
         Source: ``UserTokenRestServlet``.
         """
@@ -373,17 +372,17 @@ class Users(ResourceGroup):
         return self._send(RESET_PASSWORD, body=body, target_user_id=user_id)
 
     def admin(self, user_id: str) -> AdminFlag:
-        """Return whether an account is a server admin's; an unknown one is not.
+        """Return whether an account is a server admin; false for an unknown account.
 
         Source: ``UserAdminServlet``.
         """
         return self._send(ADMIN, user_id=user_id)
 
     def set_admin(self, user_id: str, *, admin: bool) -> Empty:
-        """Make a user a server admin, or remove that right; not your own.
+        """Make a user a server admin, or revoke that right.
 
         Raises:
-            MatrixError: it is your own right (400).
+            MatrixError: you cannot revoke your own right (400).
 
         Source: ``UserAdminServlet``.
         """
@@ -400,9 +399,9 @@ class Users(ResourceGroup):
 
         Args:
             user_id: the account.
-            expiration_ts: milliseconds since the epoch; one more of the server's periods where it is not
-                given.
-            enable_renewal_emails: whether it is asked by e-mail to renew; Synapse's default is yes.
+            expiration_ts: the new time, in milliseconds since the epoch; by default the server's period from
+                now on.
+            enable_renewal_emails: whether the user is asked by e-mail to renew; Synapse's default is yes.
 
         Raises:
             ServerError: no ``expiration_ts``, and accounts of this server do not expire.
@@ -419,8 +418,8 @@ class Users(ResourceGroup):
     def allow_cross_signing_reset(self, user_id: str) -> CrossSigningReset:
         """Let a user replace their cross-signing keys for ten minutes without signing in again.
 
-        It is meant for the Matrix Authentication Service: where Synapse keeps the accounts itself, it takes
-        note of this, and asks for the password all the same.
+        This is for servers with the Matrix Authentication Service. Where Synapse manages the accounts itself,
+        it reports success, but still asks for the password.
 
         Raises:
             NotFoundError: there is no such user, or they have no cross-signing keys.
@@ -439,19 +438,19 @@ class Users(ResourceGroup):
         return self._send(MEMBERSHIPS, user_id=user_id)
 
     def ratelimit(self, user_id: str) -> RateLimitOverride:
-        """Return the account's own message limits.
+        """Return the separate message limits of an account.
 
         Source: ``RateLimitRestServlet``.
         """
         return self._send(RATELIMIT, user_id=user_id)
 
     def set_ratelimit(self, user_id: str, *, messages_per_second: int, burst_count: int) -> RateLimitOverride:
-        """Give the account message limits of its own; 0 and 0 lift every limit.
+        """Set separate message limits for an account; 0 and 0 lift every limit.
 
         Args:
             user_id: the account.
             messages_per_second: messages it may send a second.
-            burst_count: messages it may send at once before that counts.
+            burst_count: messages it may send at once before the limit counts.
 
         Source: ``RateLimitRestServlet``.
         """
@@ -462,7 +461,7 @@ class Users(ResourceGroup):
         )
 
     def delete_ratelimit(self, user_id: str) -> Empty:
-        """Remove the account's own message limits: the server's apply again.
+        """Remove the separate message limits of an account: the server's limits apply again.
 
         Source: ``RateLimitRestServlet``.
         """
