@@ -5,8 +5,7 @@
 ...     for room in synapse.rooms.list():
 ...         print(room.room_id, room.joined_members)
 
-What ``__all__`` names is public, and so are the methods and fields of what it names. Other modules may change
-in any release.
+The names in ``__all__`` are public, with their methods and fields. Other modules may change in any release.
 """
 
 from importlib import import_module

@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     from synadmin.http.wire import Limiter
     from synadmin.mas.service import Mas, MasAccess
 
-_STABLE_AUTH_METADATA = (1, 150)  # this Synapse and newer ones have the stable path where MAS is in charge
+_STABLE_AUTH_METADATA = (1, 150)  # the first Synapse with the stable path
 _MAS_API = "/api/admin/v1/"
-_WITHOUT_LEVELS = (1, 136)  # from here on, Make Room Admin works in rooms without a power-levels event
+_WITHOUT_LEVELS = (1, 136)  # the first Synapse where Make Room Admin works without a power-levels event
 
 
-def _loaded() -> Any:  # noqa: ANN401  the annotation beside it says of which type
+def _loaded() -> Any:  # noqa: ANN401  the annotation of the attribute has the type
     return LoadedGroup("synadmin.api")
 
 
@@ -107,7 +107,7 @@ class Synapse:
             homeserver: the base URL, or ``unix://`` and the path of a socket.
             token: a server admin's access token.
             timeout: seconds for one whole answer, from connecting to its last byte.
-            longest_wait: seconds to wait at most in total where the server says "too many requests".
+            longest_wait: the most seconds to wait in total when the server says "too many requests".
             ca_file: certificates to trust instead of the usual ones.
             journal: where every change is written down before it is sent.
             notify: is called with a sentence when there is a wait.
@@ -115,8 +115,8 @@ class Synapse:
             connections: how many to keep open.
             allow_plain_http: send the token over plain http to other machines.
             transport: the transport to send with; then no other argument is used.
-            mas: how to reach the admin API of the Matrix Authentication Service, where that is in charge.
-            renewed: returns the token in force, where it is renewed meanwhile.
+            mas: how to reach the admin API of the Matrix Authentication Service, if it manages the accounts.
+            renewed: returns the current token, for a token that is renewed during the run.
 
         Raises:
             SettingsError: the homeserver is not a base URL.
@@ -150,11 +150,11 @@ class Synapse:
 
     def as_user(self, user_id: str, token: str) -> Self:
         """Return a client for the same server with the token of another user."""
-        return self._over(self.transport.as_user(UserId(user_id), token))
+        return self._with_transport(self.transport.as_user(UserId(user_id), token))
 
     def dry_run(self) -> Self:
         """Return a client for the same server that reads, and raises DryRunStop in place of changes."""
-        return self._over(self.transport.dry_run())
+        return self._with_transport(self.transport.dry_run())
 
     def fast(self, limiter: "Limiter | None" = None) -> Self:
         """Return a client for the same server, for many reads in several threads.
@@ -162,12 +162,12 @@ class Synapse:
         Args:
             limiter: is asked before each request whether it may be sent now.
         """
-        return self._over(self.transport.fast(limiter))
+        return self._with_transport(self.transport.fast(limiter))
 
-    def _over(self, transport: Transport) -> Self:
+    def _with_transport(self, transport: Transport) -> Self:
         other = type(self)(transport.homeserver, transport=transport)
         other.allow_plain_http = self.allow_plain_http
-        other._parent = self  # noqa: SLF001  of its own class
+        other._parent = self  # noqa: SLF001  the same class
         return other
 
     @property
@@ -179,7 +179,7 @@ class Synapse:
     def mas_manages_accounts(self) -> bool:
         """Whether the Matrix Authentication Service (MAS) manages the accounts, asked for once.
 
-        Synapse has the operation only there: elsewhere it answers that it knows no such path.
+        Synapse serves the metadata of MAS only there. Elsewhere it answers that it has no such path.
 
         Raises:
             SynadminError: the server did not say.
@@ -195,19 +195,19 @@ class Synapse:
         """
         if self._parent is None:
             return self._ask_for_mas()
-        known = vars(self._parent)  # where the answer is kept for all copies, over whichever wire it came
+        known = vars(self._parent)  # the parent keeps the answer for all its copies
         if "auth_metadata" not in known:
             known["auth_metadata"] = self._ask_for_mas()
         return known["auth_metadata"]  # type: ignore[no-any-return]
 
     @cached_property
     def mas(self) -> "Mas | None":
-        """The admin API of the Matrix Authentication Service (MAS); None where that is not in charge.
+        """The admin API of the Matrix Authentication Service (MAS); None where Synapse manages the accounts.
 
-        Nothing is sent to it yet: ``mas.require()`` finds out whether it can be used.
+        No request is sent to MAS yet: ``mas.require()`` checks whether it can be used.
 
         Raises:
-            SynadminError: the server did not say whether it is in charge, or where its admin API is.
+            SynadminError: the server did not say whether MAS manages the accounts, or where its admin API is.
         """
         if self.auth_metadata is None:
             return None
@@ -235,7 +235,7 @@ class Synapse:
         return version is not None and (int(version[1]), int(version[2])) < _WITHOUT_LEVELS
 
     def transport_of(self, path: str) -> Transport:
-        """Return what a request is sent with: paths of MAS's admin API lead to MAS.
+        """Return the transport for a path: that of MAS for its admin API, else that of Synapse.
 
         Raises:
             SettingsError: MAS does not manage the accounts of this server.

@@ -21,11 +21,11 @@ class Column(NamedTuple):
         name: the field of the record, and what ``--columns`` calls it; dots go into nested objects.
         title: the heading in a table; the name with spaces where it is None.
         value: computes the cell from the record, where it is not simply the field.
-        right: numbers stand on the right.
-        shown: without being asked for with ``--columns``.
-        whole: never shortened to fit the terminal: ids, which people copy from it.
-        breakable: a long word in it is put on several lines: names and topics, which members choose.
-        spare: left out of a table that does not fit the terminal with it; the last one first.
+        right: aligned on the right: for numbers.
+        shown: is in the table without ``--columns``.
+        whole: never shortened to fit the terminal: for ids, which people copy.
+        breakable: a long word is put on several lines: for names and topics, which members choose.
+        spare: left out where the table is wider than the terminal; the last spare column first.
         terminal: formats a value for a terminal; pipes and files get the value itself.
     """
 
@@ -74,7 +74,7 @@ def time_of(milliseconds: object) -> str | None:
 
 
 def local_time(milliseconds: int) -> str:
-    """Return a time as a sentence has it: local, to the minute, with its zone."""
+    """Return a time for a sentence: local, to the minute, with its zone."""
     time = time_of(milliseconds)
     return (
         "an unknown time"
@@ -84,11 +84,11 @@ def local_time(milliseconds: int) -> str:
 
 
 def relative_time(time: object, now: datetime | None = None) -> object:
-    """Return a time as a person reads it: ``2 hours ago`` within a week, else the local date.
+    """Return a time for people: ``2 hours ago`` within a week, else the local date.
 
     Args:
-        time: ISO 8601, with its zone; anything else stays as it is.
-        now: the time now; that of the clock where it is None.
+        time: ISO 8601, with its zone; any other value is returned unchanged.
+        now: the current time; None: that of the clock.
     """
     try:
         moment = datetime.fromisoformat(time).astimezone() if isinstance(time, str) else None
@@ -102,7 +102,7 @@ def relative_time(time: object, now: datetime | None = None) -> object:
     if 0 <= seconds < _UNITS[-1][0]:
         return "just now"
     if seconds < 0:
-        seconds -= 60  # what ends in 7 days is "in 7 days" for the first minute, not "in 6 days"
+        seconds -= 60  # a time 7 days from now is "in 7 days" for its first minute, not "in 6 days"
     length, unit = next((pair for pair in _UNITS if abs(seconds) >= pair[0]), _UNITS[-1])
     count = max(int(abs(seconds) // length), 1)
     amount = f"{count} {unit}{'s' if count > 1 else ''}"
@@ -110,7 +110,7 @@ def relative_time(time: object, now: datetime | None = None) -> object:
 
 
 def human_size(count: object) -> object:
-    """Return a number of bytes as a person reads it, in units of 1000: ``1.2 MB``."""
+    """Return a number of bytes for people, in units of 1000: ``1.2 MB``."""
     if not isinstance(count, int) or isinstance(count, bool):
         return count
     amount, units = float(count), ["B", "kB", "MB", "GB"]
@@ -137,8 +137,8 @@ def time_column(
         name: the field of the record.
         title: the heading.
         unit: milliseconds in one unit of the field: Synapse mixes seconds and milliseconds.
-        zero: whether 0 is a time; else it stands for none.
-        shown: without being asked for.
+        zero: whether 0 is a time; else 0 means no time.
+        shown: is in the table without ``--columns``.
         spare: left out of a table that does not fit the terminal with it.
         none: the text on a terminal where there is no time.
     """

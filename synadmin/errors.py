@@ -1,7 +1,7 @@
-"""Everything synadmin raises on purpose.
+"""The errors that synadmin raises.
 
-A caller catches :class:`SynadminError` and has them all. ``str(error)`` is one line for a person;
-``hint`` is what to do next, where that is known. No message ever holds a token or a password.
+:class:`SynadminError` is the base class of all of them. ``str(error)`` is one line for a person;
+``hint`` is what to do next, where that is known. No message contains a token or a password.
 """
 
 
@@ -30,7 +30,7 @@ class NoSuchRunError(SynadminError):
 
 
 class UnknownTargetError(SynadminError):
-    """The server does not know what was named."""
+    """The server does not know the room, account or other target that was named."""
 
 
 class RefusedError(SynadminError):
@@ -58,7 +58,7 @@ class ConnectError(SynadminError):
     """No answer: the server cannot be reached, the request timed out or was interrupted.
 
     Attributes:
-        sent: the request may have been carried out all the same.
+        sent: the request was sent, so the server may have carried it out.
         detail: the error of Python or OpenSSL, for ``-vv``.
     """
 
@@ -86,22 +86,22 @@ class ReplyError(SynadminError):
     """The answer is not of the expected shape: HTML, nothing, a redirect, other JSON.
 
     Attributes:
-        sent: the request was a change, and may have been carried out.
+        sent: the request was a change, and the server may have carried it out.
     """
 
     sent = False
 
 
 class MatrixError(SynadminError):
-    """The server answered with an error in the shape the Matrix specification gives it.
+    """The server answered with an error of the Matrix specification.
 
     Attributes:
         status: the HTTP status.
-        errcode: ``M_FORBIDDEN`` and the like; ``M_UNKNOWN`` where the server named none; empty where the
-            Matrix Authentication Service answered, which has none.
+        errcode: such as ``M_FORBIDDEN``; ``M_UNKNOWN`` where the server named none; empty where the
+            Matrix Authentication Service answered, which has no error codes.
         reason: the server's own words.
         operation: method and path template of the operation; empty where unknown.
-        by_proxy: the answer was no Matrix error: it came from a proxy in front of the server.
+        by_proxy: a proxy in front of the server answered, with something that is not a Matrix error.
     """
 
     operation = ""

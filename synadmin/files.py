@@ -1,7 +1,8 @@
-"""Our own files: replaced in one step, locked, and in directories that only their owner can enter.
+"""synadmin's own files: replaced in one step, locked, in directories that only their owner can enter.
 
-Others may be able to write to the directory of such a file. So a draft has a name that cannot be guessed,
-links of other users are not followed, and a pipe or device is written to only where it was asked for.
+Other users may be able to write to the directory of such a file. So the new content goes into a draft with
+a name that cannot be guessed, and links of other users are not followed. A pipe or a device is written to
+only where the caller allows it.
 """
 
 import fcntl
@@ -18,7 +19,7 @@ _POLL = 0.2  # seconds between two tries to take a lock
 _OWNER_ONLY = 0o700
 _MOST_LINKS = 40  # as Linux counts them
 _SYSTEM = ("/dev/", "/proc/")
-_ANYBODY = ("/dev/shm/", "/dev/mqueue/")  # noqa: S108  what everybody can write to is not the system's
+_ANYBODY = ("/dev/shm/", "/dev/mqueue/")  # noqa: S108  every user can write there
 
 
 class LockedError(SynadminError):
@@ -47,7 +48,7 @@ def replace_file(
         if into_devices and _is_special(path):
             _write_into(path, content)
         else:
-            _replace(_followed(path), content, mode)
+            _replace(_link_target(path), content, mode)
     except OSError as error:
         raise _cannot("write", path, error, setting) from None
 
@@ -61,13 +62,13 @@ def locked(
     remove: bool = False,
     setting: str | None = None,
 ) -> Iterator[None]:
-    """Hold a lock on a file; it ends with the process, however that ends.
+    """Hold a lock on a file. The lock ends with the process, also after a crash.
 
     Args:
-        path: the file, which is made where it is missing; that it is there says nothing.
-        wait: until the process that holds it is done …
-        until: … but no longer than to this time of the monotonic clock, in seconds.
-        remove: the file afterwards.
+        path: the file; it is made where it is missing. A file alone does not mean that the lock is held.
+        wait: wait until the other process releases the lock …
+        until: … but at most until this time of the monotonic clock, in seconds.
+        remove: remove the file afterwards.
         setting: the setting that names the path, for the hint of an error.
 
     Raises:
@@ -76,7 +77,7 @@ def locked(
     """
     descriptor = _open_lock(path, setting)
     try:
-        while not _taken(descriptor):
+        while not _try_lock(descriptor):
             if not wait or (until is not None and time.monotonic() >= until):
                 raise LockedError(f"another process holds the lock {path}")
             time.sleep(_POLL)
@@ -96,7 +97,7 @@ def is_locked(path: Path) -> bool:
     except OSError:
         return False
     try:
-        if not _taken(descriptor):
+        if not _try_lock(descriptor):
             return True
         with suppress(OSError):
             path.unlink(missing_ok=True)
@@ -106,7 +107,7 @@ def is_locked(path: Path) -> bool:
 
 
 def make_directory(path: Path, *, setting: str | None = None) -> None:
-    """Make a directory and those above it that are missing: mode 0700, whatever the umask.
+    """Make a directory and its missing parents, with mode 0700 whatever the umask is.
 
     Raises:
         SettingsError: it cannot be made.
@@ -147,7 +148,7 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
         with suppress(OSError):
             draft.unlink()
         raise
-    with suppress(OSError):  # the file has its new content already
+    with suppress(OSError):  # the file already has its new content
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(directory)
@@ -155,7 +156,7 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
             os.close(directory)
 
 
-def _followed(path: Path) -> Path:
+def _link_target(path: Path) -> Path:
     """Return the path of the file that is replaced."""
     for _ in range(_MOST_LINKS):
         try:
@@ -224,7 +225,7 @@ def _open_lock(path: Path, setting: str | None) -> int:
     raise _cannot("make the lock", path, PermissionError(1, reason), setting)
 
 
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

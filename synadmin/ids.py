@@ -1,7 +1,7 @@
 """Matrix identifiers: checked where a person types them, percent-encoded where they enter a path.
 
-Identifiers that a server sends are taken as they come: a homeserver may hold rooms with ids that
-today's grammar would refuse, and an administrator must be able to deal with exactly those.
+Identifiers that a server sends are not checked: a homeserver may have rooms with ids that today's
+grammar refuses, and an administrator must be able to work with those rooms, too.
 
 Source: Matrix specification, Appendices, "Identifier Grammar".
 """
@@ -34,10 +34,10 @@ class MediaId(NamedTuple):
 _LONGEST = 255  # bytes, for every identifier, sigil and server name included
 _HOST = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z.-]{1,255})"
 _SERVER_NAME = rf"{_HOST}(?::[0-9]{{1,5}})?\Z"
-# Historical user ids hold any printable ASCII; such an account must be possible to name.
+# Old user ids may have any printable ASCII character; commands must accept such an account, too.
 _LOCALPART = r"[!-9;-~]*\Z"
 _OPAQUE = r"[!-9;-~]+\Z"
-# Wider than the specification's: other media repositories have put dots and more into theirs.
+# Wider than in the specification: media ids of other media repositories have dots and other characters.
 _MEDIA = r"[!-.0-9:;=@-~]+\Z"
 _EVENT = r"\$[!-~]+\Z"
 _HIGHEST_PORT = 65535
@@ -47,12 +47,12 @@ def encoded(identifier: str) -> str:
     """Return the identifier as one path segment: nothing in it can end the segment or start a query.
 
     Raises:
-        UsageError: it is no text (an argument of the command line that was not UTF-8).
+        UsageError: it is not text (an argument of the command line that is not UTF-8).
     """
     from urllib.parse import quote  # not needed to show help
 
     if identifier in {".", ".."}:
-        # As they are, proxies would take them for "here" and "one up".
+        # Proxies read an unencoded "." or ".." as this directory or its parent.
         return identifier.replace(".", "%2E")
     try:
         return quote(identifier, safe="")
@@ -69,9 +69,9 @@ def is_server_name(text: str) -> bool:
 
 
 def server_name_of(identifier: str) -> str:
-    """Return what follows the first colon of a user id or alias; ``""`` where there is none.
+    """Return the server name in a user id or alias, after the first colon; ``""`` where there is none.
 
-    Not for room ids: from version 12 on they name no server.
+    Do not use it for room ids: from room version 12 on they have no server name.
     """
     return identifier.partition(":")[2]
 
@@ -146,8 +146,8 @@ def parse_alias(text: str) -> RoomAlias:
     )
 
 
-# Aliases are the one identifier whose localpart may be any text; what would break a terminal or a
-# line of a file is refused all the same.
+# The localpart of an alias may be any text. Control characters are refused, because they would break a
+# terminal or a line of a file.
 _ALIAS_LOCALPART = r"[^:\x00-\x1f\x7f-\x9f\ud800-\udfff]+\Z"
 
 

@@ -1,4 +1,4 @@
-"""Threads that work side by side."""
+"""Run jobs in several threads."""
 
 import os
 import random
@@ -18,7 +18,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 FAILURES = 5
-"""After so many failed jobs in a row no other is started, where that is asked for."""
+"""After this many failed jobs in a row, a pool with ``gives_up`` starts no other job."""
 
 
 class GaveUpError(Exception):
@@ -33,7 +33,7 @@ def on_one_core() -> Iterator[None]:
     spent on handing the interpreter's lock from one core to another.
     """
     allowed: set[int] = set()
-    # Not every system can, and not every container may.
+    # Some systems do not have this call, and some containers forbid it.
     with suppress(AttributeError, OSError):
         allowed = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {random.choice(sorted(allowed))})  # noqa: S311  no secret
@@ -47,19 +47,19 @@ def on_one_core() -> Iterator[None]:
 class Pool:
     """A pool of threads.
 
-    Unlike those of ``concurrent.futures`` they end with the program, also in the middle of a request: a run
-    whose time is up, or that is interrupted, does not wait for a server that does not answer.
+    Unlike threads of ``concurrent.futures``, these threads end with the program, also during a request. So a
+    run that has reached its time limit, or is interrupted, does not wait for a server that does not answer.
 
     Attributes:
-        failure: the error of the last job, once no other is started.
+        failure: the error of the last job, where the pool has given up.
     """
 
     def __init__(self, size: int, *, gives_up: bool = False) -> None:
         """Start the threads.
 
         Args:
-            size: how many.
-            gives_up: start no other job after :data:`FAILURES` failed ones in a row.
+            size: the number of threads.
+            gives_up: start no other job after :data:`FAILURES` failed jobs in a row.
         """
         self.size = size
         self._gives_up = gives_up
@@ -100,7 +100,7 @@ class Pool:
             self._jobs.put(None)
 
     def _count(self, error: BaseException) -> None:
-        """Count a failure of the server; an answer that says no is none."""
+        """Count a failure of the server. A refusal by the server does not count."""
         if not isinstance(error, ConnectError | ServerError | ReplyError | RateLimitedError):
             return
         self._failed += 1
@@ -112,56 +112,56 @@ class Pool:
             job()
 
 
-def side_by_side(work: Callable[[T], R], things: Iterable[T], *, at_once: int) -> Generator[R]:
-    """Yield the result for each thing, in their order.
+def side_by_side(work: Callable[[T], R], items: Iterable[T], *, at_once: int) -> Generator[R]:
+    """Yield the result for each item, in their order.
 
-    At most ``2 * at_once`` results wait to be taken. If work fails, or the caller stops, what has not begun
-    is dropped.
+    At most ``2 * at_once`` results are kept for the caller. If work fails, or the caller stops, the jobs that
+    have not begun are dropped.
 
     Args:
         work: the function to call for each item, from every thread.
-        things: the items.
+        items: the items.
         at_once: how many threads work. With 1 no thread is started.
 
     Raises:
-        Exception: what the work raised, at the place of its thing.
+        Exception: the error of the work, in place of the result of that item.
     """
     if at_once == 1:
-        yield from map(work, things)
+        yield from map(work, items)
         return
-    waiting = iter(things)
+    waiting = iter(items)
     pool = Pool(at_once)
-    begun = deque(pool.submit(work, thing) for thing in islice(waiting, 2 * at_once))
+    begun = deque(pool.submit(work, item) for item in islice(waiting, 2 * at_once))
     try:
         while begun:
             result = begun.popleft().result()
-            begun.extend(pool.submit(work, thing) for thing in islice(waiting, 1))
+            begun.extend(pool.submit(work, item) for item in islice(waiting, 1))
             yield result
     finally:
         pool.close()
 
 
-def looking_ahead(look: Callable[[T], R], things: Sequence[T], *, at_once: int) -> Callable[[T], R]:
-    """Return a function that returns what ``look`` returns for a thing.
+def looking_ahead(look: Callable[[T], R], items: Sequence[T], *, at_once: int) -> Callable[[T], R]:
+    """Return a function that returns the result of ``look`` for an item.
 
-    While the caller works on one thing, the next ones are read in ``at_once`` threads. A thing that is not
-    among the next ones is read when the function is called.
+    While the caller works on one item, ``at_once`` threads read the next items. An item that is not among
+    the next ones is read when the function is called.
     """
 
-    def attempt(thing: T) -> tuple[T, R | SynadminError]:
+    def attempt(item: T) -> tuple[T, R | SynadminError]:
         try:
-            return thing, look(thing)
+            return item, look(item)
         except SynadminError as error:
-            return thing, error
+            return item, error
 
-    looks = side_by_side(attempt, things, at_once=min(at_once, max(len(things), 1)))
+    looks = side_by_side(attempt, items, at_once=min(at_once, max(len(items), 1)))
 
-    def ask(thing: T) -> R:
+    def ask(item: T) -> R:
         for seen, result in looks:
-            if seen == thing:
+            if seen == item:
                 if isinstance(result, SynadminError):
                     raise result
                 return result
-        return look(thing)
+        return look(item)
 
     return ask

@@ -1,4 +1,4 @@
-"""Records as a table, JSON, NDJSON or CSV, with nothing in them that a terminal or spreadsheet would obey."""
+"""Write records as a table, JSON, NDJSON or CSV, safe for terminals and spreadsheets."""
 
 import csv
 import io
@@ -19,27 +19,27 @@ __all__ = ["as_json", "as_text", "cell", "record_as_text", "safe_json", "write"]
 Style = Callable[[Column | None, str], str]
 """Adds colours to a cell of a table, or to a heading where the column is None; the width stays."""
 
-# In JSON, line breaks and tabs stand between the values only, and there they are harmless.
+# JSON has line breaks and tabs only between values, where they are harmless.
 _UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b\x0c\x0e-\x1f"))
 _HARMLESS = bytes(range(0x20, 0x7F)) + b"\t\n\r"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What begins a formula in a spreadsheet, fullwidth forms included."""
+"""The characters that begin a formula in a spreadsheet, fullwidth forms included."""
 _USER_ID = re.compile(r"@[a-z0-9._/-]+:[A-Za-z0-9.-]+(:[0-9]+)?")
-"""A user id that no spreadsheet runs: it has no bracket, no comma and no operator."""
+"""A user id that no spreadsheet takes as a formula: it has no bracket, no comma and no operator."""
 _GAP = 2
 _NOTHING = "-"
-_WIDEST = 100  # columns of a cell where no terminal sets a limit
+_WIDEST = 100  # columns of a cell where the output is not a terminal
 _NARROWEST = 20  # columns of a value below its heading
-_LONGEST_TEXT = 1000  # characters of a cell on a terminal; more than that is no name and no message
-_LONGEST_WORD = 60  # columns; of a longer one, which no id is, the pieces are put on several lines
-_LONGEST_WORD_OF_NAME = 16  # ... and in a breakable column that has the room for it
-_NARROWEST_NAME = 8  # columns of a breakable column: its words do not decide about the layout
+_LONGEST_TEXT = 1000  # characters of a cell on a terminal; names and messages are shorter
+_LONGEST_WORD = 60  # columns; a longer word is broken into several lines; ids are shorter
+_LONGEST_WORD_OF_NAME = 16  # ... and in a breakable column, where the terminal is wide enough
+_NARROWEST_NAME = 8  # columns of a breakable column: long words in it do not change the layout
 
 
 def safe_json(text: str) -> str:
     """Return the same JSON text with control characters of a terminal escaped."""
     rest = text.encode("utf-8", "surrogatepass").translate(None, _HARMLESS)
-    if rest.decode("utf-8", "surrogatepass").isprintable():  # as nearly all is; what is unsafe is never
+    if rest.decode("utf-8", "surrogatepass").isprintable():  # nearly always; unsafe characters never are
         return text
     return _UNSAFE_IN_JSON.sub(lambda match: json.dumps(match.group())[1:-1], text)
 
@@ -62,12 +62,12 @@ def as_json(value: object, *, indent: int | None = None) -> str:
 def _indented(text: str, indent: int) -> str:
     try:
         return msgspec.json.format(text, indent=indent)
-    except (msgspec.DecodeError, UnicodeEncodeError):  # Infinity, half a character: Python alone takes that
+    except (msgspec.DecodeError, UnicodeEncodeError):  # Infinity, lone surrogates: only json accepts them
         return json.dumps(json.loads(text), ensure_ascii=False, indent=indent)
 
 
 def cell(value: object) -> str:
-    """Return a value as a person reads it in a table."""
+    """Return the text of a value in a table."""
     if value is None:
         return _NOTHING
     if isinstance(value, bool):
@@ -94,16 +94,16 @@ def write(
 ) -> None:
     """Write records in one of :data:`synadmin.columns.FORMATS`.
 
-    NDJSON and CSV, and JSON too, are written while the records come in; a table has to see them all.
+    JSON, NDJSON and CSV are written while the records arrive. A table needs all records first.
 
     Args:
         records: JSON objects.
         columns: the columns of a table and a CSV file.
         form: one of :data:`synadmin.columns.FORMATS`.
         out: where to.
-        width: the columns of the terminal, None where nothing is to be shortened.
-        all_fields: no columns were asked for: JSON and NDJSON have all fields, and on a terminal a table
-            has no column that is empty, and no spare one that does not fit.
+        width: the columns of the terminal; None: nothing is shortened.
+        all_fields: ``--columns`` was not given: JSON and NDJSON have all fields. A table on a terminal has no
+            empty column, and no spare column that does not fit.
         empty: the text in place of an empty table.
         style: adds colours to a table; None adds none.
     """
@@ -126,7 +126,7 @@ def _picked(record: Mapping[str, Any], columns: Sequence[Column]) -> Mapping[str
 
 
 def _write_names(records: Iterable[Mapping[str, Any]], columns: Sequence[Column], out: TextIO) -> None:
-    """Write the ids alone: of each record the first column that is never shortened, else the first."""
+    """Write only the ids: the first column that is never shortened, else the first column."""
     column = next((column for column in columns if column.whole), columns[0])
     for record in records:
         out.write(f"{safe_text(str(column.of(record)))}\n")
@@ -142,7 +142,7 @@ def _write_json(records: Iterator[Mapping[str, Any]], out: TextIO) -> None:
             out.write(f"{separator}  {indented}")
             separator = ",\n"
     finally:
-        # Also where the work is interrupted: what was finished is worth reading.
+        # Also after an interruption: the finished records are valid JSON then.
         out.write("]\n" if separator == "\n" else "\n]\n")
 
 
@@ -164,7 +164,7 @@ def _csv_cell(value: object) -> str | int | float:
         return ""
     text = value if isinstance(value, str) else cell(value)
     dangerous = text.startswith(_FORMULA) and not _USER_ID.fullmatch(text)
-    # Spreadsheets take a leading apostrophe as "this is text".
+    # For spreadsheets a leading apostrophe means that the cell is text.
     return f"'{safe_text(text)}" if dangerous else safe_text(text)
 
 
@@ -203,9 +203,9 @@ def _write_table(
         rows = [[style(column, text) for column, text in zip(columns, row, strict=True)] for row in rows]
     import tabulate
 
-    # Without this a heading that is wider than its cells takes two columns more than it has.
+    # Otherwise tabulate adds two columns to a heading that is wider than its cells.
     tabulate.MIN_PADDING = 0
-    # What stands at the start of a line is text, spaces too.
+    # Spaces at the start of a line are part of the text.
     tabulate.PRESERVE_WHITESPACE = True
     table = tabulate.tabulate(
         rows,
@@ -229,7 +229,7 @@ def cell_texts(record: Mapping[str, Any], columns: Sequence[Column], *, on_termi
 def _shown(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
 ) -> tuple[Sequence[Column], Sequence[Sequence[str]]]:
-    """Return the columns that are not empty, and their rows; without spare ones where the table fits then."""
+    """Return the columns that are not empty, and their rows; without spare columns if the table fits then."""
     filled = [pair for pair in zip(columns, zip(*rows, strict=True), strict=True) if {*pair[1]} != {_NOTHING}]
     filled = filled or [(columns[0], tuple(row[0] for row in rows))]
 
@@ -249,7 +249,7 @@ def _shown(
 def _block(
     columns: Sequence[Column], cells: Sequence[str], width: int | None, style: Style | None = None
 ) -> str:
-    """Return a record as a line for each field, the values under each other and wrapped at words."""
+    """Return a record with a line for each field; the values are aligned and wrapped at words."""
     start = max(text_width(column.heading) for column in columns) + _GAP
     limit = _WIDEST if width is None else max(width - start, _NARROWEST)
     lines = []
@@ -287,9 +287,9 @@ def _fitting(
     *,
     narrowest_name: int = _NARROWEST_NAME,
 ) -> list[int] | None:
-    """Return the widths with which a table fits, taken from the widest columns first; None where none do.
+    """Return column widths that fit the terminal; the widest columns are shortened first. None: none fit.
 
-    Columns that are to stay whole keep their width, and no word is broken but those of names.
+    Whole columns keep their width. Only words in breakable columns are broken.
     """
     widths, least = [], []
     for column, cells in columns:

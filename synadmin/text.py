@@ -1,24 +1,24 @@
-"""Text on a terminal: what a terminal would obey is spelled out; width and wrapping count its columns."""
+"""Text for a terminal: control characters are escaped; width and wrapping count the terminal's columns."""
 
 import re
 import shlex
 from collections.abc import Iterator
 
-# C0 and C1 controls, and what reorders or hides text: bidirectional overrides, line separators, zero
-# width characters and invisible tags that make two names look like one.
+# C0 and C1 controls, and characters that reorder or hide text: bidirectional overrides, line separators,
+# zero-width characters and invisible tags. With them two different names can look the same.
 UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-# A zero width joiner between two pictographs makes one of them, and hides nothing.
+# A zero-width joiner between two emoji makes one emoji of them, and hides nothing.
 _JOINED = re.compile(
     "(?<=[\u2600-\u27bf\ufe0f\U0001f300-\U0001faff])\u200d(?=[\u2600-\u27bf\U0001f300-\U0001faff])"
 )
 
 
 def safe_text(text: str) -> str:
-    """Return text as it may be shown: whatever a terminal would obey is spelled out instead."""
-    if text.isprintable():  # as nearly all is; what is unsafe is never printable
+    """Return text that is safe on a terminal: control characters are escaped."""
+    if text.isprintable():  # nearly always; unsafe characters never are
         return text
     return "\u200d".join(UNSAFE.sub(_spelled_out, part) for part in _JOINED.split(text))
 
@@ -28,12 +28,12 @@ def _spelled_out(match: re.Match[str]) -> str:
 
 
 def command(*words: str) -> str:
-    """Return a synadmin command that can be pasted into bash: ids may hold anything."""
+    """Return a synadmin command that can be pasted into bash; special characters in ids are quoted."""
     return shlex.join(("synadmin", *words))
 
 
 def option_words(**values: object) -> list[str]:
-    """Return options as a command line has them: ``dry_run=True`` is ``--dry-run``.
+    """Return the words of options on a command line: ``dry_run=True`` is ``--dry-run``.
 
     A list repeats the option, and a tuple in it is an option with several values. None, False and an empty
     list are left out.
@@ -59,7 +59,7 @@ def width(text: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """Return a line of text that takes at most so many columns; a longer one ends in ``…``."""
+    """Return a line of text, cut to this many columns; a cut line ends in ``…``."""
     if width(text) <= columns:
         return text
     import wcwidth
@@ -68,13 +68,13 @@ def cut(text: str, columns: int) -> str:
 
 
 def wrap(text: str, columns: int, *, indent: str = "", longest_word: int | None = None) -> str:
-    """Return text in lines of at most so many columns, broken between words and never within one.
+    """Return text in lines of at most this many columns, broken between words.
 
     Args:
         text: one paragraph.
-        columns: of a line, the indent included.
+        columns: the width of a line, with the indent.
         indent: the indent of every line but the first.
-        longest_word: a word with more columns than this is broken; None where none is.
+        longest_word: a word with more columns than this is broken; None: no word is broken.
     """
     if width(text) <= columns:
         return text
@@ -89,7 +89,7 @@ def wrap(text: str, columns: int, *, indent: str = "", longest_word: int | None 
 
 
 def _pieces(word: str, longest: int, columns: int) -> Iterator[str]:
-    """Yield a word, or where it is longer than allowed its pieces. wcwidth takes quadratic time for that."""
+    """Yield a word, in pieces where it is too long. wcwidth itself takes quadratic time for long words."""
     if width(word) <= longest:
         yield word
         return

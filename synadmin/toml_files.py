@@ -1,7 +1,7 @@
 """TOML files that people write: read within limits, every name in them checked.
 
-A misspelled name that is silently ignored is worse than none, so an unknown name is an error that suggests
-the nearest known one.
+An unknown name is an error, because a misspelled name would otherwise be ignored silently. The error
+suggests the nearest known name.
 """
 
 import difflib
@@ -17,12 +17,12 @@ from synadmin.text import safe_text
 T = TypeVar("T")
 
 _LARGEST: Final = 1024 * 1024  # characters
-_MOST_DOTS: Final = 16  # of a key, which has three: tomllib takes quadratic time and memory for them
+_MOST_DOTS: Final = 16  # in a key; real keys have three: tomllib takes quadratic time and memory for dots
 _QUOTED_OR_COMMENT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#.*')
 
 
 def read(path: Path, parse: Callable[[str], T]) -> T:
-    """Return what ``parse`` makes of a file.
+    """Read a file and return the result of ``parse``.
 
     Raises:
         SettingsError: it cannot be read, or ``parse`` raises it; the message names the file.
@@ -43,7 +43,7 @@ def document(text: str) -> dict[str, Any]:
     """Return the tables of a TOML text.
 
     Raises:
-        SettingsError: it is not TOML, or larger or deeper than such a file ever is.
+        SettingsError: it is not TOML, or it is too large or nested too deep.
     """
     _bounded(text)
     try:
@@ -51,7 +51,7 @@ def document(text: str) -> dict[str, Any]:
     except RecursionError:
         raise SettingsError("not TOML: nested too deep") from None
     except ValueError as error:
-        # Python reads no number of thousands of digits, and says so in words for programmers.
+        # Python refuses a number of thousands of digits with a message for programmers.
         reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number is too long"
         raise SettingsError(f"not TOML: {safe_text(reason)}") from None
 
@@ -65,21 +65,21 @@ def _bounded(text: str) -> None:
 
 
 def table(value: object, where: str) -> Mapping[str, Any]:
-    """Return a table, or raise SettingsError where it is none."""
+    """Return a table, or raise SettingsError where the value is not a table."""
     if isinstance(value, dict):
         return value
     raise SettingsError(f"{where} is not a table")
 
 
 def boolean(value: object, where: str) -> bool:
-    """Return true or false, or raise SettingsError where it is neither."""
+    """Return true or false, or raise SettingsError where the value is neither."""
     if isinstance(value, bool):
         return value
     raise SettingsError(f"{where}: {quoted(value)} is not true or false")
 
 
 def strings(value: object, where: str) -> list[str]:
-    """Return a list of texts, or raise SettingsError where it is none."""
+    """Return a list of texts, or raise SettingsError where the value is not one."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
     raise SettingsError(f'{where} is not a list of texts: write ["…", "…"]')
@@ -94,13 +94,13 @@ def require_known(names: Mapping[str, Any], known: Collection[str], *, where: st
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """Return the end of a sentence that suggests the nearest known name; empty where none is near."""
+    """Return a suggestion of the nearest known name, to add to a sentence; empty where none is near."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def quoted(value: object) -> str:
-    """Return a value as the file would write it, safe to be shown."""
+    """Return a value as it is written in TOML, safe for a terminal."""
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{safe_text(value)}"' if isinstance(value, str) else safe_text(str(value))

@@ -1,7 +1,7 @@
-"""Read files that decide where a token goes: only those that just the caller and root can change.
+"""Read files that decide where a token is sent, if only the caller and root can change them.
 
-A file that another user owns or can write was perhaps put there to be read. So was a symbolic link that
-another user made, and a hard link in a directory where others can make one.
+A file that another user owns or can write may be an attack, and is not trusted. The same holds for a
+symbolic link that another user made, and a hard link in a directory where other users can make one.
 """
 
 import os
@@ -20,11 +20,11 @@ _LARGEST = 1024 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class TrustedFile:
-    """The content of a file, and who else can read it.
+    """The content of a file, whether it is trusted, and whether other users can read it.
 
     Attributes:
-        distrust: why the content must not be used; None where it may be.
-        others_read: others than the owner can read it.
+        distrust: the reason not to use the content; None where the file is trusted.
+        others_read: users other than the owner can read it.
     """
 
     content: bytes
@@ -46,7 +46,7 @@ class TrustedFile:
 
 
 def read(path: Path, *, may_be_pipe: bool = False) -> TrustedFile | None:
-    """Return what a file holds; None where it is not a file.
+    """Return the content of a file; None where it is not a file.
 
     Args:
         path: the file.
@@ -98,7 +98,7 @@ def _is_ours(uid: int) -> bool:
 
 
 def _followed(path: Path) -> list[Path]:
-    """Return the symbolic links that lead to a file, and where it is itself."""
+    """Return the symbolic links that lead to a file, and last the path of the file itself."""
     way = [path]
     while way[-1].is_symlink() and len(way) <= _MOST_LINKS:
         way.append(way[-1].parent / way[-1].readlink())

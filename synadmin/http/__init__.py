@@ -1,1 +1,1 @@
-"""Speaking HTTP with a homeserver: what an operation is, how it is sent, how lists are walked."""
+"""HTTP requests to a homeserver: the operations, the transport, and the pages of lists."""

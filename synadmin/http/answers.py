@@ -1,4 +1,4 @@
-"""Decode an answer: the model that was asked for, an error of Matrix, or something that is not Matrix."""
+"""Decode an answer into the operation's model, a Matrix error, or an error for another answer."""
 
 import codecs
 import json
@@ -41,18 +41,18 @@ _BY_STATUS: Mapping[int, type[MatrixError]] = {
     404: NotFoundError,
 }
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises over an answer: of another shape, not UTF-8, nested too deep."""
+"""The errors of msgspec for an answer: wrong shape, not UTF-8, nested too deep."""
 
 
 def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
-    """Decode an answer into the operation's type; each model keeps the JSON object it came in.
+    """Decode an answer into the operation's type. Each model keeps its JSON object.
 
     Raises:
-        ReplyError: it is something else.
+        ReplyError: the answer has another shape.
     """
     check_text(endpoint, raw)
     if endpoint.dialect != "matrix" and endpoint.reply is Empty:
-        raw = raw or b"{}"  # it answers 204, or 200 with no body
+        raw = raw or b"{}"  # the server answers 204, or 200 with no body
     try:
         answer = decoder_of(endpoint.reply).decode(raw)
     except UNREADABLE as error:
@@ -66,15 +66,15 @@ def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
 
 
 def check_text(endpoint: Endpoint[Any], raw: bytes) -> None:
-    """Check that an answer is UTF-8, its unknown fields too: msgspec passes over those, and we show them.
+    """Check that the whole answer is UTF-8. msgspec skips unknown fields, but commands print them.
 
     Raises:
-        ReplyError: it is not.
+        ReplyError: the answer is not UTF-8.
     """
     if not raw.isascii():
         decoder = _UTF_8()
         try:
-            # In parts: the text of a page with one emoji takes four times its bytes.
+            # In parts: Python needs four bytes for each character of a text with one emoji.
             for start in range(0, len(raw), _PART):
                 decoder.decode(raw[start : start + _PART], final=start + _PART >= len(raw))
         except UnicodeDecodeError:
@@ -82,7 +82,7 @@ def check_text(endpoint: Endpoint[Any], raw: bytes) -> None:
 
 
 def not_as_expected(endpoint: Endpoint[Any], raw: bytes, detail: str) -> ReplyError:
-    """Return what came instead of the answer that this operation gives."""
+    """Return the error for an answer that does not have the shape of this operation."""
     start = raw[:200].lstrip().lower()
     where = f"{endpoint.method} {endpoint.path}"
     if not raw.strip():
@@ -98,7 +98,7 @@ def not_as_expected(endpoint: Endpoint[Any], raw: bytes, detail: str) -> ReplyEr
 
 
 def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
-    """Return the error that an answer is: the server's own, a proxy's, or a redirect."""
+    """Return the error for an answer: an error of the server or of a proxy, or a redirect."""
     status = answer.status
     if 300 <= status < 400:  # noqa: PLR2004
         location = answer.headers.get("location", "elsewhere")
@@ -110,7 +110,7 @@ def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
         from synadmin.http.mas_answers import mas_error
 
         return mas_error(answer, endpoint)
-    errcode, reason, retry_after = _spoken(answer)
+    errcode, reason, retry_after = _matrix_error(answer)
     if status == 429 or errcode == "M_LIMIT_EXCEEDED":  # noqa: PLR2004
         return RateLimitedError(
             status=status,
@@ -137,8 +137,8 @@ def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
     return error
 
 
-def _spoken(answer: Answer) -> tuple[str | None, str | None, float | None]:
-    """Return what a Matrix error says of itself: errcode, words, seconds to wait."""
+def _matrix_error(answer: Answer) -> tuple[str | None, str | None, float | None]:
+    """Return the errcode, the text and the seconds to wait from a Matrix error."""
     retry_after: float | None = None
     header = answer.headers.get("retry-after", "")
     if header.isdecimal():
@@ -151,11 +151,11 @@ def _spoken(answer: Answer) -> tuple[str | None, str | None, float | None]:
         return None, None, retry_after
     errcode, reason, milliseconds = body.get("errcode"), body.get("error"), body.get("retry_after_ms")
     if isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool) and milliseconds >= 0:
-        # A number too large for a float waits too long in any case.
+        # The limit avoids an overflow: such a wait is too long anyway.
         retry_after = min(milliseconds, 10**15) / 1000
     return (
         errcode if isinstance(errcode, str) else None,
-        # In a message for people it is one line, whatever the server has sent.
+        # A message for people is one line, even if the server's text has several.
         safe_text(reason[:_LONGEST_REASON]) if isinstance(reason, str) else None,
         retry_after,
     )

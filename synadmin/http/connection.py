@@ -33,9 +33,9 @@ class Connection:
         ca_file: certificates to trust instead of the usual ones.
         pool_size: how many connections to keep open.
         service: the name of the service, for messages.
-        is_form: bodies are written as a form, as OAuth 2.0 has them, instead of JSON.
+        is_form: bodies are sent as a form, as in OAuth 2.0, instead of JSON.
         client: id and secret of an OAuth 2.0 client, sent in place of a token.
-        renewed: returns the token in force, where it changes while the connection is used.
+        renewed: returns the current token, for a token that changes while the connection is used.
     """
 
     homeserver: str
@@ -52,22 +52,22 @@ class Connection:
     def __post_init__(self) -> None:
         object.__setattr__(self, "homeserver", self.homeserver.rstrip("/"))
         if self.token is not None:
-            # http.client would repeat a token that is no header's value in its ValueError.
+            # If a token is not a valid header value, the ValueError of http.client contains the token.
             checked_token(self.token, "token")
 
     @property
     def connect_timeout(self) -> float:
-        """Return the seconds for connecting alone, TLS included."""
+        """Return the timeout in seconds for the connection and TLS."""
         return min(_LOCAL_CONNECT_TIMEOUT if self.is_local else _CONNECT_TIMEOUT, self.timeout)
 
     @property
     def socket_path(self) -> str | None:
-        """Return the path of the unix socket that it listens on; None where it has an address."""
+        """Return the path of the homeserver's unix socket; None where it has an address."""
         return unquote(self.homeserver[len(_SOCKET) :]) if self.homeserver.startswith(_SOCKET) else None
 
     @property
     def host(self) -> str:
-        """Return its name in messages: host and port, or the path of its socket."""
+        """Return the homeserver's name for messages: host and port, or the path of its socket."""
         return self.socket_path or urlsplit(self.homeserver).netloc
 
     @property
@@ -78,23 +78,23 @@ class Connection:
 
     @property
     def base_path(self) -> str:
-        """Return the path that goes before each request's own; mostly none."""
+        """Return the path of the base URL, which is put before the path of each request; mostly empty."""
         return "" if self.socket_path else urlsplit(self.homeserver).path
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on this machine, where no proxy is wanted and no encryption is needed."""
+        """Whether the homeserver is on this machine: then no proxy is used, and plain http is allowed."""
         return self.socket_path is not None or is_loopback(urlsplit(self.homeserver).hostname or "")
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether TLS is spoken."""
+        """Whether the connection uses TLS."""
         return self.homeserver.startswith("https://")
 
     def headers(self, content: bytes | None) -> Mapping[str, str]:
         """Return the headers of a request."""
         headers = {"User-Agent": f"synadmin/{__version__}", "Accept": "application/json"}
-        # On one machine packing takes longer than the bytes it saves.
+        # On one machine compression costs more time than it saves.
         headers["Accept-Encoding"] = "identity" if self.is_local else "gzip"
         if content is not None:
             form = "application/x-www-form-urlencoded"
@@ -113,12 +113,12 @@ def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
     """Check a homeserver's base URL and return it without a trailing slash.
 
     Raises:
-        SettingsError: it has no scheme, credentials, a path of requests, or is plain http to another machine.
+        SettingsError: it has no scheme, has credentials or an API path, or is plain http to another machine.
     """
     if url.startswith("unix:"):
         return _checked_socket(url)
     if "@" in url:
-        # Before anything that would repeat it.
+        # Checked first: later messages contain the URL.
         raise SettingsError("the homeserver's URL must not hold a user name or password")
     try:
         parts = urlsplit(url)
@@ -157,10 +157,10 @@ def _checked_socket(url: str) -> str:
 
 
 def certificates(ca_file: str | None) -> "ssl.SSLContext":
-    """Return the certificates that are trusted: those of a file, else those that ``requests`` trusts.
+    """Return a TLS context that trusts the certificates of a file, else those that ``requests`` trusts.
 
     Raises:
-        SettingsError: the file holds none.
+        SettingsError: the file has no certificates.
     """
     import ssl
 

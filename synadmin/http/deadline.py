@@ -1,4 +1,4 @@
-"""A moment by which something has to be over, and shares of the time until then."""
+"""A deadline for an operation, and deadlines for its steps."""
 
 import time
 
@@ -11,14 +11,14 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Return the seconds that are left; 0 when there are none."""
+        """Return the seconds that are left; 0 after the deadline."""
         return max(0.0, self._end - time.monotonic())
 
     def left(self) -> float:
         """Return the seconds that are left.
 
         Raises:
-            TimeoutError: there are none.
+            TimeoutError: the deadline has passed.
         """
         remaining = self.remaining
         if not remaining:
@@ -26,10 +26,10 @@ class Deadline:
         return remaining
 
     def share(self, *, most: float = 10.0, of: float = 1 / 3) -> "Deadline":
-        """Return the deadline of one step, so that one that hangs leaves time for those after it.
+        """Return the deadline of one step, so that a step that hangs leaves time for the next ones.
 
         Args:
-            most: seconds, however much is left.
-            of: the share of what is left.
+            most: the most seconds for the step.
+            of: the share of the time that is left.
         """
         return Deadline(min(most, self.remaining * of))

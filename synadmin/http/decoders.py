@@ -1,8 +1,7 @@
-"""The decoders of answers, each made once and by one thread at a time.
+"""The decoders of answers. Each is made once, by one thread at a time.
 
-msgspec reads the annotations of a model when the first decoder for it is made. Where two threads do that at
-the same moment, one uses what the other has not finished, and the process ends with a segmentation fault
-(msgspec 0.22).
+msgspec reads the annotations of a model when the first decoder for it is made. If two threads do that at the
+same time, the process ends with a segmentation fault (msgspec 0.22).
 """
 
 from threading import Lock

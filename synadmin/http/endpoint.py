@@ -1,4 +1,4 @@
-"""An operation of a server, as data."""
+"""The data of an operation of a server: method, path, type of the answer."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -18,21 +18,21 @@ _IDEMPOTENT_METHODS = frozenset({"GET", "PUT", "DELETE"})
 class Record(msgspec.Struct, frozen=True, dict=True):
     """The base of all models of answers: the known fields are attributes.
 
-    Nothing is lost: ``as_sent()`` has every field of the answer, known to the model or not.
+    ``as_sent()`` has every field of the answer, also fields that the model does not know.
     """
 
     @cached_property
     def raw_json(self) -> bytes | msgspec.Raw:
-        """The JSON object as the server sent it; what the model holds, where the server sent none."""
+        """The JSON object as the server sent it; made from the model where there is none."""
         return msgspec.json.encode(self)
 
     def keep(self, raw_json: bytes | msgspec.Raw) -> Self:
         """Keep the JSON object that the model was decoded from, and return the model."""
-        vars(self)["raw_json"] = raw_json  # where cached_property looks: a frozen model has no setter
+        vars(self)["raw_json"] = raw_json  # cached_property reads it there: a frozen model has no setter
         return self
 
     def as_sent(self) -> dict[str, Any]:
-        """Return the JSON object as the server sent it; what the model holds, where the server sent none."""
+        """Return the JSON object as the server sent it; made from the model where there is none."""
         return dict(msgspec.json.decode(self.raw_json))
 
 
@@ -48,16 +48,16 @@ class Endpoint(Generic[T]):
         method: the HTTP method.
         path: the path, with ``{parameters}`` that are percent-encoded when they are filled in.
         reply: the type the answer is decoded to.
-        idempotent: sending it twice has the effect of sending it once; None leaves it to the method:
-            GET, PUT and DELETE are, POST is not.
-        reads: it changes nothing although it is a POST, so the journal does not hear of it.
-        since: the Synapse version that introduced it, where it is younger than others.
-        mas: still served where the Matrix Authentication Service is in charge of accounts.
+        idempotent: sending it twice has the same effect as once; None: true for GET, PUT and DELETE, false
+            for POST.
+        reads: a POST that changes nothing, so it is not written to the journal.
+        since: the Synapse version that introduced it; None: every supported version has it.
+        mas: Synapse serves it also where the Matrix Authentication Service manages the accounts.
         instead: for a deprecated operation, what to use instead.
-        absent: for one that deletes: the GET with the same parameters that answers 404 afterwards. It decides
-            where the first attempt got no answer and the second one finds nothing to delete.
-        dialect: whose errors its answers are: Matrix, the admin API of the Matrix Authentication Service
-            (MAS), where ``since`` is a version of MAS, or OAuth 2.0.
+        absent: for a deletion: the GET with the same parameters that answers 404 afterwards. It is sent to
+            verify the deletion where the first attempt got no answer, and the second one a 404.
+        dialect: the format of its errors: Matrix, OAuth 2.0, or the admin API of the Matrix Authentication
+            Service (MAS), where ``since`` is a version of MAS.
     """
 
     method: str
@@ -74,16 +74,16 @@ class Endpoint(Generic[T]):
 
     @property
     def changes(self) -> bool:
-        """Whether carrying it out changes something on the server."""
+        """Whether the operation changes something on the server."""
         return self.method != "GET" and not self.reads
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be sent again when it may have been carried out already."""
+        """Whether it may be sent again after an attempt with an unknown outcome."""
         return self.method in _IDEMPOTENT_METHODS if self.idempotent is None else self.idempotent
 
     def filled(self, parameters: Mapping[str, str]) -> str:
-        """Return the path with its parameters, each one percent-encoded segment."""
+        """Return the path with the values of its parameters, percent-encoded."""
         return self.path.format_map({name: encoded(value) for name, value in parameters.items()})
 
 
@@ -98,10 +98,10 @@ class Paged(Endpoint[T]):
         next: the field that holds the cursor, absent or null on the last page.
         total: the field that counts all records, where there is one.
         cursor: the query parameter that takes the cursor.
-        key: the field that tells one record from another.
-        log: a record may well come twice: each is an entry of a log.
-        grows: the server takes any ``limit``, so that pages may grow where the caller names no size.
-        by_links: there is another page where ``links.next`` is there; its cursor is the last record's key.
+        key: the field that identifies a record.
+        log: equal records are kept: each is an entry of a log.
+        grows: the server accepts any ``limit``, so pages may grow where the caller gives no limit.
+        by_links: ``links.next`` shows that there is another page; its cursor is the key of the last record.
     """
 
     items: str = ""

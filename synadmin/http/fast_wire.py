@@ -1,7 +1,7 @@
-"""A wire for reading much: a connection a thread, and none of what an ordinary one carries along.
+"""A fast wire for many reads: one connection for each thread, without ``requests``.
 
-``requests`` takes a millisecond of the processor for each request, which for many small ones is more than
-the homeserver takes to answer. Proxies are left to :class:`synadmin.http.wire.RequestsWire`.
+``requests`` takes a millisecond of CPU time for each request. For many small requests this is more than the
+homeserver needs to answer. This wire uses no proxy: see :class:`synadmin.http.wire.RequestsWire`.
 """
 
 import contextlib
@@ -21,41 +21,41 @@ _AT_ONCE = 65_536  # bytes
 
 
 class FastWire:
-    """Keeps a connection for each thread that uses it."""
+    """A wire that keeps one connection for each thread."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._tls = certificates(connection.ca_file) if connection.is_encrypted else None
-        self._own = threading.local()
+        self._of_thread = threading.local()
         self._adding = threading.Lock()
-        self._open: set[_Line] = set()
+        self._open: set[_OpenConnection] = set()
         self._closed = False
 
     def close(self) -> None:
-        """Close the connections, those that wait for an answer among them."""
+        """Close the connections, also those that wait for an answer."""
         with self._adding:
             self._closed = True
-            lines, self._open = self._open, set()
-        for line in lines:
-            line.close()
+            opened, self._open = self._open, set()
+        for connection in opened:
+            connection.close()
 
     def exchange(self, method: str, target: str, content: bytes | None) -> Answer:
         """Send a request and return its answer. See :class:`synadmin.http.wire.Wire`."""
         deadline = Deadline(self._connection.timeout)
         request = self._written(method, target, content)
         try:
-            kept: _Line | None = getattr(self._own, "line", None)
+            kept: _OpenConnection | None = getattr(self._of_thread, "opened", None)
             if kept is not None and method == "GET":
                 try:
                     return self._answered(kept, request, deadline)
                 except (ConnectionError, UnreadableError) as error:
-                    # The server has closed it since the last answer, as it may.
+                    # The server may close an idle connection: use a new one.
                     if isinstance(error, UnreadableError) and not error.empty:
                         raise
             return self._answered(self._connected(deadline), request, deadline)
         except (OSError, ValueError) as error:
             if self._closed:
-                # The caller has gone, and does not read it.
+                # The caller has closed this wire, and does not read the error.
                 raise FinalConnectError("the connection was closed") from None
             raise no_answer(error, self._connection, method) from None
 
@@ -69,32 +69,32 @@ class FastWire:
         request = f"{method} {connection.base_path}{target} HTTP/1.1\r\n{head}\r\n"
         return request.encode("ascii") + (content or b"")
 
-    def _answered(self, line: "_Line", request: bytes, deadline: Deadline) -> Answer:
-        # Unless the answer was read to its end, what is left of it would be taken for the next one.
-        self._own.line = None
+    def _answered(self, opened: "_OpenConnection", request: bytes, deadline: Deadline) -> Answer:
+        # A connection is used again only if its answer was read completely.
+        self._of_thread.opened = None
         keeps = False
         try:
-            answer = line.ask(request, deadline)
+            answer = opened.ask(request, deadline)
             keeps = answer.keeps
         finally:
             if not keeps:
                 with self._adding:
-                    self._open.discard(line)
-                line.close()
-        self._own.line = line if keeps else None
+                    self._open.discard(opened)
+                opened.close()
+        self._of_thread.opened = opened if keeps else None
         return answer
 
-    def _connected(self, deadline: Deadline) -> "_Line":
-        line = _Line(self._connection, self._tls, deadline)
+    def _connected(self, deadline: Deadline) -> "_OpenConnection":
+        opened = _OpenConnection(self._connection, self._tls, deadline)
         with self._adding:
             if not self._closed:
-                self._open.add(line)
-                return line
-        line.close()
+                self._open.add(opened)
+                return opened
+        opened.close()
         raise ConnectionAbortedError
 
 
-class _Line:
+class _OpenConnection:
     """A connection for one thread."""
 
     def __init__(self, connection: Connection, tls: "ssl.SSLContext | None", deadline: Deadline) -> None:
@@ -117,7 +117,7 @@ class _Line:
     def close(self) -> None:
         """Close it."""
         with contextlib.suppress(OSError):
-            # Who is reading from it would hold it open until the answer comes.
+            # Another thread may be reading from it: it stops now, not after the answer.
             self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._socket.close()
@@ -126,8 +126,8 @@ class _Line:
         """Send a request and read its answer.
 
         Raises:
-            OSError: that is not possible, or takes too long.
-            UnreadableError: it is none.
+            OSError: the connection fails, or the answer takes too long.
+            UnreadableError: the answer is not a valid HTTP answer.
         """
         self._wait_until(deadline)
         self._socket.sendall(request)
@@ -140,13 +140,13 @@ class _Line:
 
     def _wait_until(self, deadline: Deadline) -> None:
         left, timeout = deadline.left(), self._socket.gettimeout()
-        # To set it is a call of the system, which other threads wait for: not for less than a hundredth.
+        # Setting a timeout is a system call that slows other threads: differences below 1% are ignored.
         if timeout is None or abs(timeout - left) > left / 100:
             self._socket.settimeout(left)
 
 
 def _connected(connection: Connection, deadline: Deadline) -> socket.socket:
-    """Connect to the unix socket, or to the first address that takes the connection."""
+    """Connect to the unix socket, or to the first address that accepts the connection."""
     if connection.socket_path is not None:
         families: list[tuple[int, Any]] = [(socket.AF_UNIX, connection.socket_path)]
     else:

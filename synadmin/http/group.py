@@ -1,4 +1,4 @@
-"""What the resource groups of the API have in common: a way to the server."""
+"""The base class of the API's resource groups, and the attribute that loads them."""
 
 from importlib import import_module
 from typing import Any, TypeVar
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 class LoadedGroup:
-    """A resource group that is imported on first use: ``rooms: "Rooms"`` is of ``rooms.py`` in the package.
+    """A resource group that is imported on first use: ``rooms: "Rooms"`` from ``rooms.py`` in the package.
 
-    It is an attribute of a client, which has a ``transport``.
+    It is an attribute of a client with a ``transport``.
     """
 
     def __init__(self, package: str) -> None:
@@ -41,7 +41,7 @@ class ResourceGroup:
     """The operations on one kind of resource.
 
     Each operation is an :class:`Endpoint` in capitals and a method of the same name in small letters:
-    ``MAKE_ADMIN`` and ``make_admin``. A test holds every group to that.
+    ``MAKE_ADMIN`` and ``make_admin``. A test checks this for every group.
     """
 
     def __init__(self, transport: Transport) -> None:

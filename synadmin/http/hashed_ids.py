@@ -1,4 +1,4 @@
-"""Which keys a walk has met, in 16 bytes a key at most: a list of a million rooms takes 16 MB."""
+"""A compact set of keys, at most 16 bytes for each: a list of a million rooms takes 16 MB."""
 
 from array import array
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ _FULL = 0.7
 class HashedIds:
     """A set of byte strings that remembers 64 bits of each, kept in one flat table.
 
-    Two keys that share those bits would be taken for the same: with a million keys the odds are one in
-    thirty million.
+    Two keys with the same 64 bits count as one. With a million keys the probability is one in thirty
+    million.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class HashedIds:
         slots = self._slots
         mask = len(slots) - 1
         are_new = []
-        # One loop over all of them: a call for each would take most of the time of a long list.
+        # One loop for all keys: for a long list, a function call for each key takes most of the time.
         for digest in digests:
             place = digest & mask
             while (held := slots[place]) and held != digest:

@@ -1,7 +1,7 @@
 """Errors of the Matrix Authentication Service (MAS): its admin API's, and those of OAuth 2.0.
 
-Neither has the shape of the Matrix specification. The admin API names causes in words, without codes, and
-answers 401 for a missing scope as for an unknown token.
+Neither has the shape of the Matrix specification. The admin API has texts without error codes. It answers
+401 for a missing scope and also for an unknown token.
 """
 
 import json
@@ -38,7 +38,7 @@ def mas_error(answer: Answer, endpoint: Endpoint[Any]) -> MatrixError:
     if status == 429:  # noqa: PLR2004
         error = RateLimitedError(status=status, errcode=code, reason=f"MAS: {reason or 'too many requests'}")
     elif reason is None:
-        # Plain text where a body has another shape than asked for, HTML where there is no such path.
+        # MAS answers plain text for an invalid request body, and HTML for an unknown path.
         kind = ServerError if status >= 500 else MatrixError  # noqa: PLR2004
         kind = NotSupportedError if status == 404 else kind  # noqa: PLR2004
         error = kind(status=status, errcode="", reason=f"{operation}: {_unexpected_body(answer)}")
@@ -52,7 +52,7 @@ def mas_error(answer: Answer, endpoint: Endpoint[Any]) -> MatrixError:
 
 
 def _code_and_reason(answer: Answer) -> tuple[str, str | None]:
-    """Return the code of OAuth 2.0, or an empty one, and the reason; None where it is no error of MAS."""
+    """Return the OAuth 2.0 error code, else "", and the reason; None where it is not an error of MAS."""
     try:
         sent = json.loads(answer.content)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""Why no answer came, or none that can be used: in one line, and in our words.
+"""Turn a failed request into an error with one clear line: no answer, or no usable answer.
 
-What Python and OpenSSL call it is kept as the error's ``detail``, which ``-vv`` shows.
+The text of Python or OpenSSL is the error's ``detail``, which ``-vv`` shows.
 """
 
 import errno
@@ -13,7 +13,7 @@ from synadmin.http.reader import UnreadableError
 if TYPE_CHECKING:
     from synadmin.http.connection import Connection
 
-# What a connection that was never made fails with. After anything else the request may have got there.
+# Errors before there is a connection. After any other error the server may have got the request.
 _NEVER_CONNECTED = {
     errno.ECONNREFUSED: "refuses the connection: nothing listens there",
     errno.ENOENT: "does not exist: no homeserver listens there",
@@ -27,7 +27,7 @@ _NEVER_CONNECTED = {
     errno.EPERM: "may not be used by this user",
 }
 _CUT_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
-# OpenSSL's numbers (X509_V_ERR_…): its words change from version to version.
+# OpenSSL's error numbers (X509_V_ERR_…): its texts differ between versions.
 _UNTRUSTED = {
     9: "it is not valid yet (is the clock right?)",
     10: "it has expired",
@@ -40,7 +40,7 @@ _UNTRUSTED = {
     64: "it is for another IP address",
 }
 _OWN_AUTHORITY = frozenset({18, 19, 20, 21})
-_HANDSHAKE = "handshake operation timed out"  # Python's words, of a connection of urllib3
+_HANDSHAKE = "handshake operation timed out"  # Python's text, in an error of urllib3
 _LONGEST_DETAIL = 300  # characters
 
 
@@ -49,11 +49,11 @@ class FinalConnectError(ConnectError):
 
 
 def no_answer(error: BaseException, connection: "Connection", method: str) -> SynadminError:
-    """Return the error to raise for what a wire failed with.
+    """Return the error to raise for a failed request.
 
     Args:
-        error: an exception of the socket, of TLS, of the reader, or of requests around one of them.
-        connection: where the request was to go.
+        error: an exception of the socket, TLS, the reader or requests.
+        connection: the connection to the homeserver.
         method: of the request.
     """
     root = _root(error)
@@ -63,36 +63,36 @@ def no_answer(error: BaseException, connection: "Connection", method: str) -> Sy
         return _unreadable(root, host, detail)
     if _is_tls(root):
         return _tls(root, connection, detail)
-    # urllib3 has an error of its own where the time is over before it begins to read.
+    # urllib3 has a separate error for a timeout before it begins to read.
     if isinstance(root, TimeoutError) or type(root).__name__ == "ReadTimeoutError":
         return _timed_out(error, connection, method, detail)
     if isinstance(root, socket.gaierror):
         unknown = root.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
         why = "DNS knows no such name" if unknown else "DNS does not answer"
-        return ConnectError(f"{host} cannot be found: {why}", hint=_is_it(connection), detail=detail)
+        return ConnectError(f"{host} cannot be found: {why}", hint=_is_running_hint(connection), detail=detail)
     if isinstance(root, OSError) and root.errno in _NEVER_CONNECTED:
-        message = f"{_through(error, host)} {_NEVER_CONNECTED[root.errno]}"
-        return ConnectError(message, hint=_is_it(connection), detail=detail)
-    return _broken_off(root, connection, detail)
+        message = f"{_peer_name(error, host)} {_NEVER_CONNECTED[root.errno]}"
+        return ConnectError(message, hint=_is_running_hint(connection), detail=detail)
+    return _failed_exchange(root, connection, detail)
 
 
-def no_url(connection: "Connection") -> SettingsError:
-    """Return the error for a homeserver that passes for a URL, and is no address."""
+def not_a_url(connection: "Connection") -> SettingsError:
+    """Return the error for a URL without a usable address."""
     return SettingsError(f"homeserver {connection.homeserver} is not a URL that can be reached")
 
 
-def _broken_off(root: BaseException, connection: "Connection", detail: str) -> SynadminError:
+def _failed_exchange(root: BaseException, connection: "Connection", detail: str) -> SynadminError:
     host = connection.host
     if isinstance(root, ValueError) and not isinstance(root, OSError):
-        # Of a host with an empty or overlong label.
-        return no_url(connection)
+        # The host name has an empty or too long label.
+        return not_a_url(connection)
     if isinstance(root, _CUT_OFF):
         return ConnectError(f"{host} closed the connection without an answer", sent=True, detail=detail)
     if isinstance(root, OSError):
         return ConnectError(f"{host} gave no answer: the connection failed", sent=True, detail=detail)
     if type(root).__name__ == "IncompleteRead":
         return ConnectError(f"{host}: the answer broke off", sent=True, detail=detail)
-    # http.client quotes the bytes that it took for a status line.
+    # http.client quotes the bytes that it read as a status line.
     speaks_tls = "\\x15\\x03" in repr(root) or "\\x16\\x03" in repr(root)
     why = "it speaks TLS: is it https?" if speaks_tls else "it is no HTTP"
     return FinalConnectError(f"{host}: what answers is not Matrix: {why}", sent=True, detail=detail)
@@ -118,7 +118,7 @@ def _timed_out(error: BaseException, connection: "Connection", method: str, deta
         return FinalConnectError(message, detail=detail)
     if "Connect" in type(error).__name__ and "Timeout" in type(error).__name__:
         message = f"{connection.host} could not be reached {within}"
-        return ConnectError(message, hint=_is_it(connection), detail=detail)
+        return ConnectError(message, hint=_is_running_hint(connection), detail=detail)
     message = f"{connection.host} did not answer within {connection.timeout:g} s"
     hint = "--timeout (SYNADMIN_TIMEOUT) allows more time"
     if method != "GET":
@@ -131,11 +131,11 @@ class ConnectTimeoutError(TimeoutError):
 
 
 class HandshakeTimeoutError(ConnectTimeoutError):
-    """The connection was made, and TLS not begun in time. Synapse's plain http port waits like that."""
+    """The connection was made, but TLS did not begin in time. Synapse's plain http port causes this."""
 
 
 def _is_tls(root: BaseException) -> bool:
-    # Not by isinstance: without TLS it is not loaded.
+    # Without isinstance: the module ssl is not loaded where TLS is not used.
     return any(kind.__module__ == "ssl" for kind in type(root).__mro__)
 
 
@@ -155,17 +155,17 @@ def _tls(root: BaseException, connection: "Connection", detail: str) -> ConnectE
     return FinalConnectError(f"{host} does not speak TLS: is it http?", detail=detail)
 
 
-def _is_it(connection: "Connection") -> str:
+def _is_running_hint(connection: "Connection") -> str:
     return f"is {connection.homeserver} {connection.service}, and is it running?"
 
 
-def _through(error: BaseException, host: str) -> str:
+def _peer_name(error: BaseException, host: str) -> str:
     return f"the proxy on the way to {host}" if type(error).__name__ == "ProxyError" else host
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return the exception at the bottom of several that wrap each other."""
-    # Not by __context__: that leads to whatever the caller was dealing with when it sent this.
+    """Return the innermost of several exceptions that wrap each other."""
+    # Without __context__: it may be an unrelated error that the caller was handling.
     for _ in range(10):
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):

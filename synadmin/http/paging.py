@@ -1,4 +1,4 @@
-"""Walking a list that the server hands out a page at a time, holding one page."""
+"""Read a list page by page, with one page in memory."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_FIRST_PAGE = 500  # records: the first rows come soon
+_FIRST_PAGE = 500  # records: a small page, so that the first rows appear soon
 _LARGEST_PAGE = 20_000
 _GROWTH = 20
-_PAGE_BYTES = 6_000_000  # to which a page may grow; the cost of a request hardly depends on its size
+_PAGE_BYTES = 6_000_000  # the size that pages may grow to; the cost of a request hardly depends on its size
 _SLOW = 5.0  # seconds: a page that took longer does not grow
 _LINES = 200  # records that are converted to text together
 
@@ -43,7 +43,7 @@ class Page(Generic[T]):
     Attributes:
         items: its records, each as the bytes that the server sent.
         total: how many records there are on all pages, where the server says so.
-        next: the cursor to what follows; None after the last page, but for lists that always have one.
+        next: the cursor to the next page; None after the last page. Some lists always have a cursor.
     """
 
     items: list[msgspec.Raw]
@@ -85,10 +85,10 @@ def _larger(limit: int, size: int) -> int:
     return min(limit * _GROWTH, limit * _PAGE_BYTES // max(size, 1), _LARGEST_PAGE)
 
 
-def _ahead(pages: Iterator[Page[T]]) -> Iterator[Page[T]]:
-    """Walk pages while a thread fetches the next one, where there is a next one."""
+def _prefetched(pages: Iterator[Page[T]]) -> Iterator[Page[T]]:
+    """Yield pages while a thread fetches the next one."""
     pool: Pool | None = None
-    # Pages have megabytes: no variable keeps a page.
+    # A page can have megabytes: no variable may keep it in memory.
     held = list(islice(pages, 1))
     try:
         while held and held[0].next is not None:
@@ -107,7 +107,7 @@ def _ahead(pages: Iterator[Page[T]]) -> Iterator[Page[T]]:
 
 
 class Pager(Generic[T]):
-    """A list on the server. Iterating fetches a page, from the third one on while the one before is used."""
+    """A list on the server. Iterating fetches the pages; from the third on, they are fetched ahead."""
 
     def __init__(
         self, transport: Transport, endpoint: Paged[T], parameters: Mapping[str, str], query: Query
@@ -131,39 +131,39 @@ class Pager(Generic[T]):
 
     @property
     def total(self) -> int | None:
-        """The number of records, as the server counts them; None where it does not say. Sends a request.
+        """The number of records, from the server; None where it does not say. Sends a request.
 
-        What :meth:`where` leaves out is counted.
+        Records that :meth:`where` leaves out are counted, too.
         """
         page = next(copy(self).limited(1).pages(), None)
         return None if page is None else page.total
 
     def where(self, wanted: Callable[[T], bool]) -> "Pager[T]":
-        """Return the list of those records for which ``wanted`` is true; any thread may call it."""
+        """Return the list with only the records for which ``wanted`` is true; any thread may call it."""
         pager = copy(self)
         pager._wanted = wanted  # noqa: SLF001  a copy of this one
         return pager
 
     def __iter__(self) -> Iterator[T]:
-        """Walk the records of all pages. See :meth:`pages_ahead`."""
+        """Yield the records of all pages. See :meth:`pages_ahead`."""
         for page in self.pages_ahead():
             yield from page.records()
-            del page  # has megabytes
+            del page  # it can have megabytes
 
     def pages_ahead(self) -> Iterator[Page[T]]:
-        """Walk the pages; the third and those behind it are fetched while the caller uses the page before.
+        """Yield the pages. From the third on, a page is fetched while the caller uses the one before.
 
-        A caller that asks for the second page probably reads more. An error is raised in place of its page.
+        A caller that asks for the second page probably reads more. An error is raised in place of the page.
         """
         pages = self.pages()
         yield from islice(pages, 1)
-        yield from _ahead(pages)
+        yield from _prefetched(pages)
 
     def pages(self) -> Iterator[Page[T]]:
-        """Walk the pages, each fetched when it is asked for.
+        """Yield the pages. Each page is fetched when the caller asks for it.
 
         Raises:
-            ReplyError: the cursor to the next page is one that was followed already.
+            ReplyError: the cursor to the next page was followed before, so the list has no end.
         """
         endpoint = self._endpoint
         decoder = decoder_of(endpoint.reply)
@@ -185,7 +185,7 @@ class Pager(Generic[T]):
                 limit = max(limit, _larger(limit, len(raw)))
             items, following, total = self._opened(raw)
             del raw
-            # A list that changes while it is walked pushes records onto later pages again.
+            # If the list changes during the reading, records can appear again on later pages.
             fresh = items
             if not endpoint.log:
                 fresh = list(compress(items, seen.add(self._keys(items))))
@@ -195,7 +195,7 @@ class Pager(Generic[T]):
                 fresh = fresh[:left]
                 left -= len(fresh)
             is_last = following is None or not items or left == 0
-            # A page has megabytes: no name here keeps it while the next one is read.
+            # A page can have megabytes: no variable may keep it while the next page is read.
             page = [Page(fresh, total, following, decoder, endpoint)]
             del items, fresh
             yield page.pop()

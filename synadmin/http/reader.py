@@ -1,4 +1,4 @@
-"""Bytes of an HTTP answer to status, headers and body, by llhttp; bounded in size."""
+"""Parse an HTTP answer with llhttp, up to a size limit."""
 
 import zlib
 from collections.abc import Callable, Mapping
@@ -8,13 +8,13 @@ from io import BytesIO
 import httptools
 
 LARGEST = 256 * 1024 * 1024
-"""Bytes that an answer may hold, unpacked.
+"""The largest size of an answer in bytes, decompressed.
 
 A page of 10,000 rooms has about 10 MB, the state of a room with 100,000 members about 120 MB.
 """
 _LARGEST_HEADERS = 128 * 1024  # bytes
 _TLS_RECORD = (b"\x15\x03", b"\x16\x03")
-_INTERIM = 200  # statuses below it announce another answer
+_INTERIM = 200  # a lower status is followed by another answer
 _GZIP = zlib.MAX_WBITS | 16
 
 
@@ -23,10 +23,10 @@ class Answer:
     """An HTTP answer: status, headers and body.
 
     Attributes:
-        headers: by their names in small letters.
-        content: the body, unpacked.
+        headers: the values by names in lower case.
+        content: the body, decompressed.
         phrase: the reason phrase after the status.
-        cut: there was more of the body than was wanted.
+        cut: the body was longer than the limit, and was cut.
         keeps: the connection can be used for another request.
     """
 
@@ -39,11 +39,11 @@ class Answer:
 
 
 class UnreadableError(OSError):
-    """The bytes are not an HTTP answer, or not safe to read. The message is a clause with the reason.
+    """The bytes are not an HTTP answer, or not safe to read. The message is the reason.
 
     Attributes:
-        empty: nothing came at all before the connection was closed.
-        answered: it was an answer, but it cannot be used.
+        empty: the connection was closed before the first byte.
+        answered: it is an HTTP answer, but it cannot be used.
     """
 
     def __init__(self, message: str, *, empty: bool = False, answered: bool = False) -> None:
@@ -60,8 +60,8 @@ class Body:
 
         Args:
             encoding: the answer's ``Content-Encoding``.
-            most: bytes that it may hold, unpacked.
-            cut: stop there, instead of raising an error.
+            most: its largest size in bytes, decompressed.
+            cut: cut a longer body, instead of raising an error.
 
         Raises:
             UnreadableError: the encoding is unknown.
@@ -80,10 +80,10 @@ class Body:
         self.cut = False
 
     def add(self, data: bytes) -> None:
-        """Add what has come.
+        """Add received bytes.
 
         Raises:
-            UnreadableError: it is too much, or it is not packed as it says.
+            UnreadableError: the body is too large, or its compression is not valid.
         """
         if self.cut:
             return
@@ -97,7 +97,7 @@ class Body:
     def _unpacked(self, unpacker: "zlib._Decompress", data: bytes) -> bytes:
         """Decompress some of the data; return the rest."""
         if unpacker.eof:
-            # One more gzip member behind the first.
+            # Another gzip member after the first.
             assert self._wbits is not None  # noqa: S101  for the type checker
             self._unpacker = unpacker = zlib.decompressobj(self._wbits)
         try:
@@ -105,7 +105,7 @@ class Body:
         except zlib.error:
             if self._wbits != zlib.MAX_WBITS or self._size:
                 raise UnreadableError("it is not packed as it says", answered=True) from None
-            # Some servers leave out the header of "deflate".
+            # Some servers send "deflate" without its header.
             self._wbits = -zlib.MAX_WBITS
             self._unpacker = zlib.decompressobj(self._wbits)
             return data
@@ -122,10 +122,10 @@ class Body:
         self._kept.write(data)
 
     def content(self) -> bytes:
-        """Return all of it.
+        """Return the whole body.
 
         Raises:
-            UnreadableError: the end of it is missing.
+            UnreadableError: the end of the body is missing.
         """
         if self._begun and self._unpacker is not None and not self._unpacker.eof and not self.cut:
             raise UnreadableError("it broke off")
@@ -136,13 +136,13 @@ def read(receive: Callable[[], bytes], *, most: int | None = None, cut: bool = F
     """Read one answer.
 
     Args:
-        receive: returns what has come, and nothing where the connection was closed.
-        most: bytes of the body, unpacked; LARGEST, unless given.
-        cut: stop reading there, instead of raising an error.
+        receive: returns received bytes; empty where the connection was closed.
+        most: the largest size of the body in bytes, decompressed; default: LARGEST.
+        cut: cut a longer body, instead of raising an error.
 
     Raises:
-        UnreadableError: it is no HTTP, or too large, or it broke off.
-        OSError: what receive raises.
+        UnreadableError: it is not HTTP, too large, or not complete.
+        OSError: an error of ``receive``.
     """
     most = LARGEST if most is None else most
     reader = _Reader(most, cut=cut)
@@ -162,7 +162,7 @@ def _read(receive: Callable[[], bytes], reader: "_Reader", most: int) -> Answer:
         reader.feed(data)
         if not reader.has_headers and received > _LARGEST_HEADERS:
             raise _endless()
-        # What is not body, such as the framing of very small chunks, is bounded as well.
+        # Bytes outside the body, such as the framing of very small chunks, have a limit, too.
         if received > 2 * max(most, _LARGEST_HEADERS) and not reader.complete:
             raise _endless()
     return reader.answer()
@@ -173,7 +173,7 @@ def _endless() -> UnreadableError:
 
 
 class _Reader:
-    """The callbacks of the httptools parser; it calls the methods by these names."""
+    """The callbacks of the httptools parser, which calls the methods by their names."""
 
     def __init__(self, most: int, *, cut: bool) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -206,7 +206,7 @@ class _Reader:
                 raise error.__context__ from None
             raise
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            # After a complete answer it is none of this request's.
+            # Bytes after a complete answer do not belong to this request.
             if not self.complete:
                 raise UnreadableError("it is no HTTP") from None
             self._more = True
@@ -214,7 +214,7 @@ class _Reader:
             self.complete = True
 
     def closed(self, *, empty: bool) -> Answer:
-        """Return the answer that ends with its connection."""
+        """Return an answer that ends when the connection is closed."""
         if self._body is None or "content-length" in self._headers or "transfer-encoding" in self._headers:
             raise UnreadableError("it broke off", empty=empty)
         return self.answer()
@@ -228,10 +228,10 @@ class _Reader:
         return Answer(status, self._headers, content, phrase=phrase, cut=self._body.cut, keeps=keeps)
 
     def release(self) -> None:
-        """Release the parser: it refers to this reader, and would keep the body in memory."""
+        """Release the parser: its reference to this reader would keep the body in memory."""
         del self._parser
 
-    # What httptools calls
+    # The callbacks
 
     def on_message_begin(self) -> None:
         if self.complete:

@@ -1,4 +1,4 @@
-"""The session of ``requests`` that a wire sends with: whole answers end by their deadline."""
+"""A session of ``requests`` with a deadline for the whole answer."""
 
 import io
 import socket
@@ -15,12 +15,12 @@ from synadmin.http.deadline import Deadline
 
 
 class UnfollowingSession(requests.Session):
-    """A session that follows no redirect: it would turn a POST into a GET, and send the token elsewhere."""
+    """A session without redirects: they would turn a POST into a GET, and send the token to other servers."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Name no target: else the next request is prepared even where no redirect is followed.
+        """Return no target: otherwise requests prepares the next request even if it follows no redirect.
 
-        That fails with a ValueError over a Location that is no URL.
+        This fails with a ValueError for a Location that is not a URL.
         """
         del resp
 
@@ -29,7 +29,7 @@ def session(connection: Connection) -> UnfollowingSession:
     """Return a session for one homeserver."""
     made = bounded_session()
     if not connection.is_local:
-        # What is meant for this machine stays on it: plain http is allowed there because of that.
+        # No proxy on this machine: plain http is allowed there because requests do not leave it.
         made.proxies.update(get_environ_proxies(connection.homeserver))
     if connection.ca_file is not None:
         made.verify = connection.ca_file
@@ -40,26 +40,26 @@ def session(connection: Connection) -> UnfollowingSession:
 
 
 def bounded_session() -> UnfollowingSession:
-    """Return a session that ends each answer by the timeout, also where bytes arrive slowly."""
+    """Return a session with one timeout for the whole answer, even if its bytes arrive slowly."""
     made = UnfollowingSession()
-    # Proxies are wanted from the environment; ~/.netrc, which would replace our header, is not.
+    # The environment sets the proxies, below. ~/.netrc must not replace our Authorization header.
     made.trust_env = False
     for scheme in ("https://", "http://"):
         made.mount(scheme, _Adapter())
     made.headers["User-Agent"] = f"synadmin/{__version__}"
-    # What the reader unpacks.
+    # The encodings that the reader can decompress.
     made.headers["Accept-Encoding"] = "gzip, deflate"
     return made
 
 
 class _Bounded(io.RawIOBase):
-    """Reads from a socket until a deadline: a timeout for each read does not end a very slow answer."""
+    """Reads from a socket until a deadline. A timeout for each read does not end a very slow answer."""
 
     def __init__(self, plain: socket.socket, raw: io.RawIOBase) -> None:
         super().__init__()
         self._socket = plain
         self._raw = raw
-        # urllib3 has set what is left of the whole timeout.
+        # urllib3 has set the rest of the whole timeout on the socket.
         self._deadline = Deadline(plain.gettimeout() or 0.0)
 
     def readable(self) -> bool:

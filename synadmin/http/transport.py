@@ -1,4 +1,4 @@
-"""Carrying out operations: encode, journal, send, repeat, wait, decode."""
+"""Send operations: encode, write the journal, send, retry, wait, decode."""
 
 import random
 import re
@@ -42,13 +42,13 @@ _ATTEMPTS = 4
 _BACKOFF = 0.5  # seconds before the second attempt; doubles from there
 _OK = 200
 _UNAVAILABLE = frozenset({502, 503, 504})
-_SHORTEST_PAUSE = 0.1  # seconds, where the server asks to wait and names no time worth the name
+_SHORTEST_PAUSE = 0.1  # seconds, where the server asks to wait and gives no time or a very short one
 _SYNAPSE = re.compile(r"Synapse/([0-9]{1,4})\.([0-9]{1,4})")
 _WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", dict)
 
 
 class DryRunStop(Exception):  # noqa: N818  the end of a dry run, not an error
-    """A change that a dry run does not send."""
+    """Raised in a dry run in place of sending a change."""
 
     def __init__(self, method: str, path: str, body: Body | None) -> None:
         super().__init__(f"{method} {path}")
@@ -62,7 +62,7 @@ class Retries:
     """The limits of retries.
 
     Attributes:
-        longest_wait: seconds to wait at most in total where the server says "too many requests".
+        longest_wait: the most seconds to wait in total when the server says "too many requests".
         notify: is called with a sentence when there is a wait.
         trace: is called for each request: method, path, status, milliseconds.
     """
@@ -77,8 +77,8 @@ class Recorded:
     """The notes that are journaled with each change, and the entry of the latest change.
 
     Attributes:
-        notes: kept with each of them.
-        entry: the journal entry of the latest one; empty where none was sent.
+        notes: the notes that are stored with each change.
+        entry: the journal entry of the latest change; empty where none was sent.
     """
 
     notes: Mapping[str, object] = field(default_factory=dict)
@@ -100,17 +100,17 @@ class Transport:
         dry_run: bool = False,
         recorded_as: str | None = None,
     ) -> None:
-        """Prepare; nothing is sent yet.
+        """Prepare the transport; no request is sent yet.
 
         Args:
-            connection: where the homeserver is.
+            connection: the URL of the homeserver, the token and the timeouts.
             wire: the wire that sends requests.
             journal: where every change is written down before it is sent.
-            retries: how long to go on trying.
+            retries: the limits of retries.
             user: the owner of the token, where that is not the administrator.
-            owner: the administrator, where that is known already; else it is asked for.
+            owner: the administrator; None: the server is asked.
             dry_run: raise DryRunStop where a change would be sent.
-            recorded_as: the homeserver that the journal names, where this is another service beside it.
+            recorded_as: the homeserver for the journal, where this is another service of it.
         """
         self.recorded_as = recorded_as or connection.homeserver
         self.connection = connection
@@ -150,7 +150,7 @@ class Transport:
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether it raises DryRunStop instead of changing anything."""
+        """Whether it raises DryRunStop in place of changes."""
         return self._dry_run
 
     def dry_run(self) -> "Transport":
@@ -198,7 +198,7 @@ class Transport:
         """Store notes in the journal entry of the change in the block; yield that entry.
 
         ``restoring`` (method, path, body) says how a temporary change is reverted, ``restores`` names
-        the journal entry that this one reverts, ``before`` is what held before.
+        the journal entry that this one reverts, ``before`` is the state before the change.
         """
         outer = self._recorded
         self._recorded = Recorded({**outer.notes, **notes})
@@ -215,7 +215,7 @@ class Transport:
     def server_time(self) -> float:
         """Return the server's time in seconds since the epoch, by the ``Date`` of its latest answer.
 
-        Where it sends none, its clock is taken to be right with this machine's.
+        Without that header the time of this machine is returned.
         """
         from email.utils import parsedate_to_datetime
 
@@ -260,21 +260,21 @@ class Transport:
         Args:
             endpoint: the operation.
             parameters: fills the path's ``{parameters}``.
-            query: the query; what is None is left out.
-            body: the JSON body; what is ``msgspec.UNSET`` is left out, None is sent as null.
+            query: the query; values that are None are left out.
+            body: the JSON body; values that are ``msgspec.UNSET`` are left out, None is sent as null.
 
         Raises:
-            MatrixError: the server said no.
-            ReplyError: the answer is not what this operation answers with.
+            MatrixError: the server answered with an error.
+            ReplyError: the answer does not have the shape of this operation.
             ConnectError: there was no answer.
             UsageError: the query or body is text that cannot be sent.
-            JournalError: the change could not be written down, so it was not sent.
+            JournalError: the change could not be written to the journal, so it was not sent.
         """
         try:
             return decoded(endpoint, self.send_raw(endpoint, parameters, query=query, body=body))
         except ReplyError as error:
             if endpoint.changes and not error.sent:
-                raise _perhaps_sent(error) from None
+                raise _with_unknown_outcome(error) from None
             raise
 
     def send_raw(
@@ -310,7 +310,7 @@ class Transport:
                 self._journal.finish(entry, status=error.status, errcode=error.errcode)
             raise
         except ReplyError as error:
-            raise (_perhaps_sent(error) if endpoint.changes else error) from None
+            raise (_with_unknown_outcome(error) if endpoint.changes else error) from None
         except (ConnectError, SettingsError) as error:
             sent = isinstance(error, ConnectError) and error.sent
             if self._journal is not None and entry is not None and not sent:
@@ -321,7 +321,7 @@ class Transport:
         return raw
 
     def _known_owner(self) -> UserId | None:
-        # Signing in is a change made before there is a token, and so an owner.
+        # Signing in is a change without a token, so there is no owner yet.
         return self._owner if self.connection.token is None else self.owner()
 
     def _until_answered(
@@ -333,7 +333,7 @@ class Transport:
         while True:
             started = time.monotonic()
             try:
-                return self._once(endpoint, target, content)
+                return self._attempt(endpoint, target, content)
             except RateLimitedError as error:
                 pause = error.retry_after if error.retry_after is not None else 2.0**attempt
                 pause = max(pause, _SHORTEST_PAUSE)
@@ -343,7 +343,7 @@ class Transport:
                 seconds = f"{pause:.{0 if pause >= 1 else 1}f}"
                 self._retries.notify(f"the server asks to wait {seconds} s before the next request: waiting")
             except ConnectError as error:
-                # What an earlier attempt may have done is not undone because a later one did not get out.
+                # An earlier attempt may have been carried out, even if a later one was not sent.
                 sent = error.sent = error.sent or sent
                 spent += time.monotonic() - started
                 final = isinstance(error, FinalConnectError) or not self._may_repeat(attempt, spent)
@@ -351,7 +351,7 @@ class Transport:
                     raise
                 pause = _pause(attempt)
             except ServerError as error:
-                # A proxy says 504 and 502 also when the server behind it was busy doing it.
+                # A proxy may answer 502 or 504 while the server behind it still carries out the request.
                 sent = True
                 spent += time.monotonic() - started
                 final = error.status not in _UNAVAILABLE or not self._may_repeat(attempt, spent)
@@ -361,7 +361,7 @@ class Transport:
             except NotFoundError as error:
                 if not sent or not endpoint.changes:
                     raise
-                return self._perhaps_done(endpoint, parameters, error)
+                return self._verified_deletion(endpoint, parameters, error)
             attempt += 1
             time.sleep(pause)
 
@@ -369,10 +369,10 @@ class Transport:
         # A request that timed out is not repeated: else one timeout would become four.
         return attempt < _ATTEMPTS and spent < self.connection.timeout
 
-    def _perhaps_done(
+    def _verified_deletion(
         self, endpoint: Endpoint[Any], parameters: Mapping[str, str], error: NotFoundError
     ) -> tuple[int, bytes]:
-        """Return the answer to a deletion that is verified to be done."""
+        """Return the answer to a deletion, after a check that the resource is gone."""
         if endpoint.absent is not None:
             try:
                 self.send_raw(endpoint.absent, parameters)
@@ -386,7 +386,7 @@ class Transport:
         )
         raise UnknownOutcomeError(message, answer=error) from None
 
-    def _once(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> tuple[int, bytes]:
+    def _attempt(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> tuple[int, bytes]:
         started = time.monotonic()
         answer: Answer | None = None
         try:
@@ -405,7 +405,7 @@ class Transport:
 
 
 def _failed(error: ServerError, endpoint: Endpoint[Any]) -> SynadminError:
-    """Return the error to raise: where a proxy answered a change, the server may have carried it out."""
+    """Return the error to raise. If a proxy answered a change, the server may have carried it out."""
     if not (endpoint.changes and error.by_proxy):
         return error
     message = f"{error}. The server may have carried it out"
@@ -414,7 +414,7 @@ def _failed(error: ServerError, endpoint: Endpoint[Any]) -> SynadminError:
     )
 
 
-def _perhaps_sent(error: ReplyError) -> ReplyError:
+def _with_unknown_outcome(error: ReplyError) -> ReplyError:
     """Return the error for a change whose answer cannot be used."""
     unknown = ReplyError(f"{error}. The server may have carried it out", hint=error.hint)
     unknown.sent = True
@@ -433,7 +433,7 @@ def _written(
     query: Query | None,
     body: Body | None,
 ) -> tuple[str, bytes | None]:
-    """Return the path with its query, and the body, as they go over the wire."""
+    """Return the path with its query, and the body, encoded for sending."""
     try:
         target = endpoint.filled(parameters) + _encoded_query(query)
         if connection.is_form:

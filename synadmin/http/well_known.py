@@ -1,4 +1,4 @@
-"""From a server name to its base URL, as clients find it.
+"""Find the base URL of a server name, as clients do.
 
 Source: Matrix specification, Client-Server API, "Server Discovery".
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PATH = "/.well-known/matrix/client"
 _MOST_REDIRECTS = 5
 _CONNECT = 10.0  # seconds for a connection, TLS included
-_LARGEST = 64 * 1024  # bytes; the file has a hundred
+_LARGEST = 64 * 1024  # bytes; the file usually has about a hundred
 
 
 class _Homeserver(msgspec.Struct, frozen=True):
@@ -36,8 +36,8 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
 
     Raises:
         SettingsError: it is neither.
-        ConnectError: the server name leads nowhere.
-        ReplyError: what is found there names no base URL.
+        ConnectError: the server name does not lead to a server.
+        ReplyError: the well-known file has no base URL.
     """
     if "://" in homeserver:
         return homeserver
@@ -49,14 +49,14 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
     from synadmin.http.session import bounded_session
 
     deadline = Deadline(timeout)
-    hint = _if_it_is_the_homeserver(homeserver)
+    hint = _homeserver_hint(homeserver)
     with bounded_session() as session:
         url = f"https://{homeserver}{_PATH}"
         for _ in range(_MOST_REDIRECTS + 1):
             try:
                 response, raw = _fetched(session, url, deadline=deadline, ca_file=ca_file)
             except (requests.RequestException, OSError, ValueError) as error:
-                # urllib3's ValueError over a host that cannot be one comes through requests as it is.
+                # requests does not wrap the ValueError of urllib3 for a host that is not valid.
                 raise _unreachable(error, homeserver, url, hint) from None
             if not response.is_redirect:
                 break
@@ -78,7 +78,7 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
         raise ReplyError(f"{url} names no homeserver (m.homeserver.base_url)", hint=hint) from None
 
 
-def _if_it_is_the_homeserver(name: str) -> str:
+def _homeserver_hint(name: str) -> str:
     hint = f"if {name} is the homeserver itself, write https://{name}"
     is_local = is_loopback(urlsplit(f"//{name}").hostname or "")
     return f"{hint}, or http://{name} where it does not use TLS" if is_local else hint
@@ -90,7 +90,7 @@ def _unreachable(error: Exception, homeserver: str, url: str, hint: str) -> Syna
     is_address = ":" in homeserver or homeserver.rpartition(".")[2].isdecimal()
     speaks_no_tls = isinstance(error, requests.exceptions.SSLError) or "refused" in str(error)
     if is_address and speaks_no_tls:
-        # An address or a port is how a base URL is written, and hardly ever a server name.
+        # A base URL often has an address or a port, a server name hardly ever.
         message = f"homeserver {homeserver!a} has no scheme, and as a server name it was not found"
         return SettingsError(message, hint=f"write https://{homeserver}, or http:// on this machine")
     return ConnectError(f"{homeserver} looks like a server name, but {url} cannot be reached", hint=hint)
@@ -106,10 +106,10 @@ def _fetched(
         # One deadline for the whole answer, and for all redirects.
         timeout=urllib3.Timeout(total=max(deadline.remaining, 0.001), connect=_CONNECT),  # type: ignore[arg-type]
         allow_redirects=False,
-        # Here and not on the session: there REQUESTS_CA_BUNDLE would go before it.
+        # Set on the request: on the session, REQUESTS_CA_BUNDLE would take precedence.
         verify=ca_file or True,
         stream=True,
-        # Something that leaves the request as it is, so that ~/.netrc is not asked.
+        # This does not change the request, but without it requests reads ~/.netrc.
         auth=lambda request: request,
     )
     raw = b""

@@ -1,10 +1,10 @@
-"""Exchanging bytes with a homeserver: what a wire is, and the ordinary one, by ``requests``."""
+"""Exchange bytes with a homeserver: the protocol of a wire, and the default wire with ``requests``."""
 
 import threading
 from typing import TYPE_CHECKING, Protocol
 
 from synadmin.http.connection import Connection, certificates
-from synadmin.http.no_answer import no_answer, no_url
+from synadmin.http.no_answer import no_answer, not_a_url
 from synadmin.http.reader import LARGEST, Answer, Body
 
 if TYPE_CHECKING:
@@ -14,20 +14,20 @@ _PART = 65_536  # bytes
 
 
 class Wire(Protocol):
-    """The protocol of what exchanges bytes with a homeserver, without knowledge of Matrix."""
+    """The protocol of a wire, which exchanges bytes with a homeserver and does not know Matrix."""
 
     def exchange(self, method: str, target: str, content: bytes | None) -> Answer:
         """Send a request and return its answer, whatever its status.
 
         Args:
             method: the HTTP method.
-            target: path and query as they go over the wire, without the base URL's own path.
+            target: the encoded path and query, without the path of the base URL.
             content: the body, JSON.
 
         Raises:
             ConnectError: there is no answer.
-            ReplyError: there is one, and it cannot be used.
-            SettingsError: the homeserver is no address.
+            ReplyError: the answer cannot be used.
+            SettingsError: the homeserver's URL has no usable address.
         """
 
     def close(self) -> None:
@@ -35,24 +35,24 @@ class Wire(Protocol):
 
 
 class Limiter(Protocol):
-    """The protocol of what limits the requests at the same time."""
+    """The protocol of a limiter of simultaneous requests."""
 
     def begin(self) -> float:
-        """Wait until a request may be sent; return when that was."""
+        """Wait until a request may be sent; return the time."""
 
     def end(self, began: float) -> None:
-        """End a request: it was answered, or failed."""
+        """Record the end of a request: it was answered, or failed."""
 
 
 class LimitedWire:
-    """A wire with a limit of requests at the same time."""
+    """A wire with a limit of simultaneous requests."""
 
     def __init__(self, wire: Wire, limiter: Limiter) -> None:
         self._wire = wire
         self._limiter = limiter
 
     def exchange(self, method: str, target: str, content: bytes | None) -> Answer:
-        """Send a request when it may be sent."""
+        """Wait until a request may be sent, and send it."""
         began = self._limiter.begin()
         try:
             return self._wire.exchange(method, target, content)
@@ -65,7 +65,7 @@ class LimitedWire:
 
 
 class RequestsWire:
-    """The default wire, by ``requests``; it uses the proxies of the environment."""
+    """The default wire, with ``requests``; it uses the proxies of the environment."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -74,7 +74,7 @@ class RequestsWire:
 
     @property
     def session(self) -> "requests.Session":
-        """Return the session, made on first use: an audit on this machine does without."""
+        """Return the session, made on first use: an audit on this machine does not need it."""
         from synadmin.http.session import session
 
         with self._making:
@@ -100,15 +100,15 @@ class RequestsWire:
         try:
             prepared = self.session.prepare_request(request)
         except requests.RequestException:
-            raise no_url(connection) from None
-        # Set afterwards: requests would decode %2E and urllib3 resolve the dots that come out of it.
+            raise not_a_url(connection) from None
+        # Set afterwards: otherwise requests decodes %2E, and urllib3 resolves the dots.
         prepared.url = base + target
-        # One deadline for the whole answer: session.py sees to it that reading ends by it.
+        # One deadline for the whole answer: session.py ends the reading at that time.
         timeout = urllib3.Timeout(total=connection.timeout, connect=connection.connect_timeout)
         try:
             response = self.session.send(
                 prepared,
-                # requests takes one of these, too.
+                # requests accepts a Timeout of urllib3, too.
                 timeout=timeout,  # type: ignore[arg-type]
                 allow_redirects=False,
                 stream=True,

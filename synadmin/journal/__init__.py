@@ -1,10 +1,10 @@
 """The journal: a record of every request that changes something on a server.
 
-An entry is on the disk before its request is sent, with ``status`` null, and is completed when the answer
-has come. So an entry that still says null is a request whose outcome is unknown. A temporary
-change is *open* until the run that reverts it has read back that it is reverted.
+An entry is on the disk before its request is sent, with ``status`` null. It is completed when the answer
+arrives. So an entry with the status null is a request with an unknown outcome. A temporary change is *open*
+until the run that reverts it has verified that it is reverted.
 
-The file is an SQLite database, mode 0600. Secrets never reach it.
+The file is an SQLite database, mode 0600. It contains no secrets.
 """
 
 import os
@@ -40,29 +40,29 @@ __all__ = [
 
 
 class Journal:
-    """The journal, as one run writes it."""
+    """The journal of one run, open for writing."""
 
     def __init__(self, path: Path, *, command: str | None = None, warn: "Warn" = lambda _: None) -> None:
         """Begin a run; no file is written before the first change.
 
         Args:
-            path: the file that the settings name. /dev/null: nothing is kept.
+            path: the file that the settings name. /dev/null: no journal is written.
             command: the command of the run: ``room make-admin``.
-            warn: prints that an old journal is imported, or that something could not be written.
+            warn: prints that an old journal is imported, or that an entry could not be written.
         """
         self.named = path
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
         self.arguments: list[str] | None = None
-        """The command line that goes on where this run breaks off; kept with the next change."""
+        """The command line that continues this run after an interruption; stored with the next change."""
         self.reason: str | None = None
-        """Why the run is made; kept with each change, and in the membership events that it sends."""
+        """The value of ``--reason``; stored with each change, and in the membership events that it sends."""
         self.links: dict[str, str] = {}
-        """The earlier run that this one continues (``resumes``) or undoes (``undoes``); kept the same way."""
+        """The earlier run that this one continues (``resumes``) or undoes (``undoes``)."""
         self._finished: set[str] = set()
         self._is_all_finished = False
         self._command = command
         self._warn = warn
-        self._told: set[str] = set()
+        self._stored: set[str] = set()
         self._count = 0
         self._changes = 0
         self._store: Store | None = None
@@ -86,7 +86,7 @@ class Journal:
 
     @property
     def path(self) -> Path:
-        """Return the journal's own file: beside the named one, where that is of an earlier version."""
+        """Return the journal's file: a file beside the named one, where that is of an earlier version."""
         from synadmin.journal.store import locate
 
         return locate(self.named)[0]
@@ -107,14 +107,14 @@ class Journal:
         Args:
             server: the homeserver's base URL.
             user: the token's owner.
-            on_behalf_of: the user in whose name it is done, where that is not the token's owner.
+            on_behalf_of: the user that the run acts as, where that is not the token's owner.
             method: the HTTP method.
             path: path and query; their secrets are removed here.
             body: the body; its secrets are removed here.
             notes: further fields: ``restoring``, ``restores``, ``before``; without secrets.
 
         Raises:
-            JournalError: that is not possible; the change must not be sent.
+            JournalError: the entry cannot be written; the change must not be sent.
         """
         with self._mutex:
             fields: dict[str, Any] = {
@@ -133,7 +133,7 @@ class Journal:
                 fields["reason"] = self.reason
             whole = {"arguments": self.arguments, **self.links}
             fields.update(
-                {name: value for name, value in whole.items() if value is not None and name not in self._told}
+                {name: value for name, value in whole.items() if value is not None and name not in self._stored}
             )
             fields.update(without_secrets(notes or {}))
             if self._is_discarded:
@@ -147,7 +147,7 @@ class Journal:
                     self._changes += 1
                     return Entry(fields, recorded=False)
                 raise JournalError(f"{error}; {self._sent_so_far}", hint=error.hint) from None
-            self._told.update(name for name, value in whole.items() if value is not None)
+            self._stored.update(name for name, value in whole.items() if value is not None)
             self._count += 1
             self._changes += 1
         return Entry(fields)
@@ -160,10 +160,10 @@ class Journal:
         return f"this change was not sent; {self._changes} {were} sent before it"
 
     def finish(self, entry: Entry, *, status: int | None, errcode: str | None = None) -> None:
-        """Complete an entry with the answer; ``errcode`` alone where the request did not get out.
+        """Complete an entry with the answer; only with ``errcode`` where the request was not sent.
 
         Raises:
-            JournalError: that is not possible. The change has been sent.
+            JournalError: the entry cannot be written. The change has been sent.
         """
         with self._mutex:
             self._changes -= was_refused(status, errcode)
@@ -180,9 +180,9 @@ class Journal:
                 raise JournalError(message, hint=error.hint) from None
 
     def reverted(self, entry: str, reason: str) -> None:
-        """Record that a temporary change was read back as reverted, or is to stay.
+        """Record that a temporary change is verified to be reverted, or is kept on purpose.
 
-        Where that cannot be written, the next run finds it open, and reads back again.
+        If this cannot be written, the next run finds the change open, and checks it again.
         """
         if not entry:
             return
@@ -191,7 +191,7 @@ class Journal:
 
     @contextmanager
     def optional(self) -> Iterator[None]:
-        """Send changes of this block also without a journal: temporary changes are reverted."""
+        """Send the changes of the block even without a journal: they revert temporary changes."""
         before, self._is_optional = self._is_optional, True
         try:
             yield
@@ -204,14 +204,14 @@ class Journal:
         self._is_all_finished = is_all
 
     def end(self, code: int) -> None:
-        """Record that the run has ended, with its exit code and what is still open, and close the journal."""
+        """Record the end of the run with its exit code and the remaining command line; close the journal."""
         if self._count:
             with suppress(JournalError):
                 self._opened().end_run(self.run, code, self._rest())
         self.close()
 
     def _rest(self) -> list[str] | None:
-        """Return the command line without the finished targets, empty where none is left; None: as it was."""
+        """Return the command line of the remaining targets: empty where none is left; None: all remain."""
         if self._is_all_finished:
             return []
         if self.arguments is None or not self._finished:
@@ -219,13 +219,13 @@ class Journal:
         return [word for word in self.arguments if word not in self._finished]
 
     def conclude(self, runs: Iterable[str], code: int) -> None:
-        """Record that earlier runs, which broke off, were brought to their end."""
+        """Record that earlier, interrupted runs are now finished."""
         with suppress(JournalError), self._mutex:
             for run in runs:
                 self._opened().end_run(run, code)
 
     def close(self) -> None:
-        """Close the file; other runs see that this one is over."""
+        """Close the file, and release the lock that shows that this run is active."""
         alive, self._alive = self._alive, None
         if alive is not None:
             alive.__exit__(None, None, None)
@@ -234,7 +234,7 @@ class Journal:
             store.close()
 
     def is_alive(self, run: str) -> bool:
-        """Whether a run is under way, by a lock that ends with its process."""
+        """Whether a run is active: its process holds a lock."""
         return run == self.run or is_alive(self.path, run)
 
     @property
@@ -261,7 +261,7 @@ class Journal:
 
 @contextmanager
 def reading(path: Path, *, warn: "Warn" = lambda _: None) -> Iterator["Store"]:
-    """Open a journal to read it. One that is missing is empty.
+    """Open a journal for reading. A missing journal is empty.
 
     Raises:
         JournalError: it cannot be read.
@@ -276,7 +276,7 @@ def reading(path: Path, *, warn: "Warn" = lambda _: None) -> Iterator["Store"]:
 
 
 def is_alive(path: Path, run: str) -> bool:
-    """Whether a run is under way that writes to this journal."""
+    """Whether a run that writes to this journal is active."""
     return is_locked(_lock_of(path, run))
 
 
@@ -293,7 +293,7 @@ def entries(path: Path, *, run: str | None = None, room: str | None = None) -> I
 def unrestored(path: Path, server: str) -> list[dict[str, Any]]:
     """Return the temporary changes on a server that are still open, newest first.
 
-    A run that is under way has some too: the caller finds out whether it is.
+    An active run has open changes, too: the caller checks whether their run is active.
     """
     with reading(path) as store:
         return store.open_reverts(server)

@@ -15,7 +15,7 @@ class Entry:
 
     Attributes:
         fields: the fields that are known before the answer.
-        recorded: it is in the journal; False where that failed and the request is sent anyway.
+        recorded: whether it is in the journal; False where writing failed and the request is sent anyway.
     """
 
     fields: Mapping[str, Any]
@@ -34,7 +34,7 @@ class RunRecord:
     Attributes:
         time: of its first request.
         user: the token's owner.
-        arguments: the command line that continues it; empty: nothing is left to do; None: it has none.
+        arguments: the command line that continues it; empty: nothing is left to do; None: there is none.
         resumes: the run that this one continues.
         undoes: the run whose changes this one reverses.
         ended: when it ended; None while it runs, and after a crash.
@@ -65,12 +65,12 @@ class RunRecord:
 
 
 def now() -> str:
-    """Return the time as the journal has it: ISO 8601, UTC, with milliseconds."""
+    """Return the current time for the journal: ISO 8601, UTC, with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def was_refused(status: int | None, errcode: str | None = None) -> bool:
-    """Whether an answer says that the change was not made, or no request was sent."""
+    """Whether the change was not made: the server refused it, or the request was not sent."""
     if errcode == NOT_SENT:
         return True
     return status is not None and 400 <= status < 500 and status != 429  # noqa: PLR2004

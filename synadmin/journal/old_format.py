@@ -16,7 +16,7 @@ class OldJournal:
     """The lines of an old journal that can be imported, and the number of those that cannot.
 
     Attributes:
-        skipped: how many lines were damaged or odd; known when all are read.
+        skipped: the number of lines that are damaged or not valid; complete after all lines are read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +44,7 @@ class OldJournal:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """Return the fields of a line; None where it is no line of a journal."""
+    """Return the fields of a line; None where it is not a line of a journal."""
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):
@@ -62,7 +62,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _can_be_stored(fields: Mapping[str, Any]) -> bool:
-    """Whether the database takes the line: half a surrogate pair in it would stop the whole import."""
+    """Whether the database accepts the line: a lone surrogate would stop the whole import."""
     try:
         json.dumps(fields, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):
@@ -81,7 +81,7 @@ def _is_revert(revert: object) -> bool:
 
 
 def open_changes(lines: Iterator[tuple[int, dict[str, Any]]]) -> dict[str, int]:
-    """Return the temporary changes that no line reverts: the id, and the number of its line."""
+    """Return the temporary changes that no line reverts: the number of the line by the id."""
     numbers: dict[str, int] = {}
     for number, fields in lines:
         if "restoring" in fields and not was_refused(fields.get("status"), fields.get("errcode")):

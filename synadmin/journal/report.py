@@ -1,4 +1,4 @@
-"""Who changed which rooms and accounts, and why: the journal as an auditor reads it."""
+"""A report for auditors from the journal: who changed which rooms and accounts, and why."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,7 +44,7 @@ _ACTIONS: Final = tuple(
         ("POST", "/registration_tokens/new$", "create a registration token"),
     )
 )
-"""What requests do, the first that matches."""
+"""The actions of requests: method, path and action. The first match counts."""
 _FIELDS: Final = {"locked": ("lock", "unlock"), "deactivated": ("deactivate", "reactivate")}
 
 
@@ -58,7 +58,7 @@ class ReportRow:
         kind: ``room``, ``user`` or ``server``.
         target: the room or the account; the homeserver where it is neither.
         actions: the actions, each once, in order.
-        acted_as: the local users in whose name it was done.
+        acted_as: the local users that the run acted as.
         reason: the value of ``--reason``.
         requests: how many changes were sent.
         refused: how many of them the server refused.
@@ -104,7 +104,7 @@ class ReportRow:
             self.reason = reason
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as scripts get it."""
+        """Return the row as a record for scripts."""
         names = ("time", "run", "user", "command", "server", "kind", "target", "actions", "acted_as")
         return {
             **{name: getattr(self, name) for name in names},
@@ -146,13 +146,13 @@ def rows(entries: Iterable[Mapping[str, Any]], *, since: str = "") -> Iterator[R
 
 
 def target_of(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the kind of what a request changes, and its id: a room before a user."""
+    """Return the kind and the id of a request's target: the room, where the path has a room and a user."""
     parts = [unquote(part) for part in str(entry.get("path")).partition("?")[0].split("/")]
     before = entry.get("before")
     if isinstance(before, Mapping):
         parts.insert(0, str(before.get("room_id")))
     ids = [part for part in parts if part[:1] in _SIGILS and len(part) > 1]
-    # The path names a room before a user, as a state event of a member.
+    # The path of a membership event has a room and a user: the room is the target.
     target = next((id_ for id_ in ids if _SIGILS[id_[0]] == "room"), ids[0] if ids else None)
     restoring = entry.get("restoring")
     if target is None and isinstance(restoring, Mapping) and restoring.get("user"):
@@ -165,7 +165,7 @@ def target_of(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def action_of(entry: Mapping[str, Any]) -> str:
-    """Return what a request does, in words; its method and path where there are none for it."""
+    """Return the action of a request in words, else its method and path."""
     method, path = str(entry.get("method")), unquote(str(entry.get("path")).partition("?")[0])
     body = entry.get("body")
     if method == "PUT" and re.search("/_synapse/admin/v2/users/[^/]+$", path) and isinstance(body, Mapping):

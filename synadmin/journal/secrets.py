@@ -1,4 +1,4 @@
-"""What never reaches the journal: passwords and tokens."""
+"""Remove passwords and tokens from the entries of the journal."""
 
 import re
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ _SECRET_FIELDS = frozenset(
     }
 )
 _SECRET_IN_QUERY = re.compile(rf"([?&](?:{'|'.join(sorted(_SECRET_FIELDS))})=)[^&\s]*")
-# A registration token is enough to make an account. `registration_tokens/new` has none in its path.
+# With a registration token anyone can create an account. The path `registration_tokens/new` has no token.
 _SECRET_IN_PATH = re.compile(r"(/registration_tokens/)(?!new(?:[?\s]|$))[^/?\s]+")
 _REMOVED = "(removed)"
 
 
 def path_without_secrets(path: str) -> str:
-    """Return a path with its query, percent-encoded, or a line that has one in it, without its secrets."""
+    """Return a percent-encoded path with its query, or a line with such a path, without secrets."""
     for secret in (_SECRET_IN_QUERY, _SECRET_IN_PATH):
         path = secret.sub(rf"\1{_REMOVED}", path)
     return path

@@ -1,9 +1,9 @@
 """The journal's file: an SQLite database that several processes may use at once.
 
-SQLite keeps it whole: a change is in it completely or not at all, also after a crash. It runs in WAL mode
-with ``synchronous = FULL``, so what is committed is on the disk before a change is sent. Only the answer to a
-change is not written to the disk at once: the next change writes it, too. If the machine loses its power
-before that, the outcome of the last change is unknown.
+An entry is in the database completely or not at all, also after a crash. SQLite runs in WAL mode with
+``synchronous = FULL``, so an entry is on the disk before its change is sent. The answer to a change is not
+written to the disk at once: the next change writes it, too. After a power failure before that, the outcome of
+the last change is unknown.
 """
 
 import json
@@ -62,8 +62,8 @@ def locate(named: Path) -> tuple[Path, Path | None]:
     """Return the journal's file, and the file of an earlier version that is imported into it.
 
     Args:
-        named: the file that the settings name. A text file of an earlier version stays as it is, and the
-            journal is kept beside it.
+        named: the file that the settings name. A text file of an earlier version is not changed: the journal
+            is then a file beside it.
     """
     if named.suffix == ".jsonl":
         return named.with_suffix(".sqlite3"), named
@@ -74,7 +74,7 @@ def locate(named: Path) -> tuple[Path, Path | None]:
             if start.startswith(b"{"):
                 return named.with_name(f"{named.name}.sqlite3"), named
     except OSError:
-        pass  # opening it reports the error
+        pass  # opening the file later reports the error
     return named, named.with_suffix(".jsonl")
 
 
@@ -91,8 +91,8 @@ class Store:
 
         Args:
             named: the file that the settings name.
-            write: make it where it is missing. Else a journal that is missing or cannot be written is read
-                as far as that is possible.
+            write: open it for writing, and make it where it is missing. Otherwise a journal that is missing
+                or cannot be written is read as far as possible.
             warn: prints what is imported.
 
         Raises:
@@ -120,7 +120,7 @@ class Store:
 
     @contextmanager
     def failures(self, verb: str = "write") -> Iterator[None]:
-        """Turn errors in here into one clear line."""
+        """Raise errors of the block as a JournalError with one clear line."""
         try:
             yield
         except (sqlite3.Error, sqlite3.Warning, OSError, SettingsError, UnicodeError) as error:
@@ -128,7 +128,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Make all changes in here at once, or none of them."""
+        """Commit all changes of the block, or none of them."""
         database = self._database
         database.execute("BEGIN IMMEDIATE")
         try:
@@ -185,11 +185,11 @@ class Store:
                 (changed, changed if errcode is not None else 0, entry.fields["run"]),
             )
             if "restoring" in entry.fields and errcode == NOT_SENT:
-                # A refusal closes nothing: the caller reads back first.
+                # A refused revert leaves the change open: the caller reads back first.
                 database.execute(_CLOSE, (now(), "not made", entry.id))
 
     def close_revert(self, entry: str, reason: str) -> None:
-        """Record that a temporary change is reverted, or is to stay."""
+        """Record that a temporary change is reverted, or is kept on purpose."""
         with self.failures(), self._transaction() as database:
             database.execute(_CLOSE, (now(), reason, entry))
 
@@ -199,7 +199,7 @@ class Store:
         Args:
             run: the run.
             code: its exit code.
-            rest: the command line that does what is still open, empty where nothing is; None: all of it.
+            rest: the command line for the remaining work; empty: nothing remains; None: everything remains.
         """
         with self.failures(), self._transaction() as database:
             database.execute(
@@ -219,11 +219,11 @@ class Store:
         return runs[0] if runs else None
 
     def runs_ending_in(self, end: str) -> list[RunRecord]:
-        """Return the runs whose names end in this text after the time, oldest first."""
+        """Return the runs with this text after the time in their names, oldest first."""
         return self._runs("WHERE substr(run, instr(run, '-') + 1) = ? ORDER BY number", _unicode(end))
 
     def chain(self, record: RunRecord) -> list[RunRecord]:
-        """Return a run, the one that it resumed, and so on."""
+        """Return a run, the run that it resumed, and so on."""
         chain = [record]
         while chain[-1].resumes is not None:
             earlier = self.run(chain[-1].resumes)
@@ -247,9 +247,9 @@ class Store:
         """Yield entries, oldest first.
 
         Args:
-            run: those of this run.
-            room: those that keep what this room was like.
-            limit: the newest ones only.
+            run: only entries of this run.
+            room: only entries that record the state of this room before a change.
+            limit: only this many of the newest entries.
         """
         chosen = {"run": run, "room": room}
         where = " AND ".join(f"{name} = :{name}" for name, value in chosen.items() if value is not None)
@@ -265,7 +265,7 @@ class Store:
                 yield _entry(row)
 
     def open_reverts(self, server: str) -> list[dict[str, Any]]:
-        """Return the entries of temporary changes on a server that are still to be reverted, newest first."""
+        """Return the entries of temporary changes on a server that are not yet reverted, newest first."""
         with self.failures("read"):
             rows = self._database.execute(
                 "SELECT fields, status, errcode FROM reverts JOIN entries USING (number)"
@@ -275,7 +275,7 @@ class Store:
             return [_entry(row) for row in rows]
 
     def has_open_reverts(self, run: str) -> bool:
-        """Whether temporary changes of a run are still to be reverted."""
+        """Whether temporary changes of a run are not yet reverted."""
         with self.failures("read"):
             rows = self._database.execute(
                 "SELECT 1 FROM reverts INDEXED BY reverts_open WHERE closed IS NULL AND run = ?", (run,)
@@ -302,7 +302,7 @@ class Store:
         return _connected(f"{self.path.as_uri()}?mode=ro&immutable=1")
 
     def _require_ours(self) -> None:
-        """Refuse places where others can lay traps: SQLite follows links, and reads the files beside it."""
+        """Refuse paths that other users can change: SQLite follows links, and reads other files."""
         if self.path.is_symlink():
             if not _is_trusted(self.path.lstat()):
                 raise PermissionError(1, "it is a symbolic link that another user has made")
@@ -422,7 +422,7 @@ def _is_trusted(status: os.stat_result) -> bool:
 
 
 def _distrusted(status: os.stat_result) -> str | None:
-    """Return why a file cannot be a part of the journal; None where it can."""
+    """Return why a file cannot be part of the journal; None where it can."""
     if stat.S_ISDIR(status.st_mode):
         return "is a directory"
     if not stat.S_ISREG(status.st_mode):
@@ -442,7 +442,7 @@ def _text(fields: Any) -> str:  # noqa: ANN401  any JSON
 
 
 def _room_of(fields: Mapping[str, Any]) -> str | None:
-    """Return the room that an entry keeps a record of; None for most entries."""
+    """Return the room with its state before the change in an entry; None for most entries."""
     for name in ("before", "inherits"):
         kept = fields.get(name)
         if isinstance(kept, Mapping) and isinstance(kept.get("room_id"), str):
@@ -469,7 +469,7 @@ def _count(run: dict[str, Any], fields: Mapping[str, Any]) -> None:
 
 
 def _unicode(name: str) -> str:
-    """Return a name as the database takes it: bytes of the command line that are not UTF-8 match no run."""
+    """Return a name as valid Unicode for the database. A name that is not UTF-8 matches no run."""
     return name.encode("utf-8", "replace").decode()
 
 

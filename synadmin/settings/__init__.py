@@ -1,7 +1,7 @@
 """Settings: option, then environment, then ``.env`` in the working directory, then the profile.
 
-This is the only reader of the environment. A file is believed only where just the caller and root can
-change it, and a token is sent only to the homeserver that its own source names.
+Only this module reads the environment. A file is trusted only if just the caller and root can change it. A
+token is sent only to the homeserver that its own source names.
 """
 
 import io
@@ -51,12 +51,12 @@ TOKEN_COMMAND = "SYNADMIN_ACCESS_TOKEN_COMMAND"  # noqa: S105
 MAS = "SYNADMIN_MAS"
 MAS_CLIENT_ID = "SYNADMIN_MAS_CLIENT_ID"
 MAS_SESSION = "SYNADMIN_MAS_SESSION"
-"""Which personal session of MAS the profile's token belongs to: written by ``login``, no secret."""
+"""The personal session of MAS of the profile's token: written by ``login``, not a secret."""
 MAS_CLIENT_SECRET = "SYNADMIN_MAS_CLIENT_SECRET"  # noqa: S105  the name of a setting
 REFRESH_TOKEN = "SYNADMIN_REFRESH_TOKEN"  # noqa: S105
 REFRESH_CLIENT = "SYNADMIN_REFRESH_CLIENT"
 TOKEN_EXPIRES = "SYNADMIN_ACCESS_TOKEN_EXPIRES"  # noqa: S105
-"""When the access token ends, in seconds since the epoch, where MAS gave a pair of tokens."""
+"""The expiry of the access token, in seconds since the epoch, where MAS gave a pair of tokens."""
 _SECRET_NAMES = (MAS_CLIENT_SECRET, f"{MAS_CLIENT_SECRET}_FILE", f"{MAS_CLIENT_SECRET}_COMMAND")
 NAMES = (
     HOMESERVER,
@@ -79,7 +79,7 @@ NAMES = (
 _TOKEN_NAMES = (TOKEN, TOKEN_FILE, TOKEN_COMMAND)
 _SECRETS = {_TOKEN_NAMES: "the access token", _SECRET_NAMES: "the client secret"}
 _TIMEOUT = 60.0  # seconds
-_LONGEST_TIMEOUT = 24 * 60 * 60.0  # seconds; a socket takes no number of any size
+_LONGEST_TIMEOUT = 24 * 60 * 60.0  # seconds; a socket does not accept very large numbers
 _CONCURRENCY = 8
 _MOST_CONCURRENCY = 64
 _OUR_NAME = re.compile(rb"^\s*(?:export\s+)?[\"']?SYNADMIN_", re.MULTILINE)
@@ -93,13 +93,13 @@ class Settings:
 
     Attributes:
         warnings: warnings about the files that settings came from.
-        token_in_profile: the token in force is the one in the profile.
-        token_source: where else the token in force is set, such as "the environment"; None in the profile.
-        unread_profile: why the default profile was not read; None where it was, or was not needed.
+        token_in_profile: whether the current token is set in the profile.
+        token_source: the other source of the current token, such as "the environment"; None: the profile.
+        unread_profile: why the default profile was not read; None where it was read or not needed.
     """
 
     profile: str
-    # The token is in here: never shown.
+    # It contains the token, so it is never shown.
     values: Mapping[str, str] = field(repr=False)
     warnings: tuple[str, ...] = ()
     unread_profile: str | None = None
@@ -124,7 +124,7 @@ class Settings:
         path = path_of(name, "SYNADMIN_CA_FILE")
         try:
             is_file = path.is_file()
-        except OSError as error:  # the name is too long, or leads through a directory that is closed
+        except OSError as error:  # the name is too long, or the caller cannot enter a directory of the path
             raise SettingsError(f"SYNADMIN_CA_FILE: {name!a} cannot be read: {error.strerror}") from None
         if not is_file:
             raise SettingsError(f"SYNADMIN_CA_FILE: there is no file {name}")
@@ -151,7 +151,7 @@ class Settings:
 
     @property
     def concurrency(self) -> int:
-        """Return how many requests may be under way at once.
+        """Return the most requests to send at the same time.
 
         Raises:
             SettingsError: it is not a whole number from 1 to 64.
@@ -189,11 +189,11 @@ class Settings:
 
     @property
     def profile_file(self) -> Path:
-        """Return the profile's file, whether it is there or not."""
+        """Return the profile's file, whether it exists or not."""
         return profile_file(self.profile)
 
     def token(self) -> str | None:
-        """Return the access token, from wherever it is kept; None where none is set.
+        """Return the access token from the setting, the file or the command; None where none is set.
 
         Raises:
             SettingsError: it cannot be read, or is not a token.
@@ -214,7 +214,7 @@ class Settings:
         """Return the secret of the OAuth 2.0 client for the admin API of MAS.
 
         Raises:
-            SettingsError: none is set, it cannot be read, or is none.
+            SettingsError: no secret is set, it cannot be read, or it is not valid.
         """
         secret = self._secret(_SECRET_NAMES)
         if secret is None:
@@ -223,7 +223,7 @@ class Settings:
         return secret
 
     def _secret(self, names: Sequence[str]) -> str | None:
-        """Return a secret: set itself, in a file, or printed by a command."""
+        """Return a secret from its setting, from a file, or from the output of a command."""
         itself, of_file, of_command = names
         what = "the access token" if itself == TOKEN else "the client secret"
         text = self.values.get(itself)
@@ -240,22 +240,22 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where settings come from.
+    """A source of settings.
 
     Attributes:
         where: its name in errors.
         values: the settings by name.
-        lies_about: the ``.env`` of the working directory, which no option named.
-        problem: why it was not read, where it need not be.
+        is_implicit: the ``.env`` of the working directory, which no option named.
+        problem: why it was not read, for a source that need not be readable.
     """
 
     where: str
     values: Mapping[str, str] = field(repr=False)
-    lies_about: bool = False
+    is_implicit: bool = False
     problem: str | None = None
 
     def names_of(self, secret: Sequence[str]) -> list[str]:
-        """Return which settings of a secret are in it."""
+        """Return the names of the settings of a secret that are in this source."""
         return [name for name in secret if self.values.get(name)]
 
 
@@ -266,18 +266,18 @@ def load(
     options: Mapping[str, str | None] | None = None,
     new_profile: bool = False,
 ) -> Settings:
-    """Gather the settings.
+    """Return the settings.
 
     Args:
-        profile: the profile's name; where it is None ``SYNADMIN_PROFILE``, or the one that
-            ``synadmin profile use`` chose, or ``default``.
-        env_file: a file to read instead of ``.env``; it must be there.
+        profile: the profile's name; None: that of ``SYNADMIN_PROFILE``, else the one that
+            ``synadmin profile use`` chose, else ``default``.
+        env_file: a file to read instead of ``.env``; it must exist.
         options: settings given on the command line, by name.
-        new_profile: the profile need not be there although it is named: it is about to be made.
+        new_profile: the named profile need not exist: the caller makes it.
 
     Raises:
-        SettingsError: a file cannot be read, is not a dotenv file or not to be trusted; a token is set twice
-            over, or would go to a homeserver that its source does not name.
+        SettingsError: a file cannot be read, is not a dotenv file or is not trusted; a token is set twice
+            in one source, or would be sent to a homeserver that its source does not name.
     """
     warnings: list[str] = []
     name = profile or os.environ.get("SYNADMIN_PROFILE") or chosen_profile() or "default"
@@ -329,7 +329,7 @@ def _refuse_to_send_elsewhere(sources: Sequence[_Source], secret: Sequence[str],
     token = f"{what} is set in {holder.where}"
     if names_homeserver is not None and names_homeserver is not sources[0]:
         named, own = names_homeserver.values[HOMESERVER], holder.values.get(HOMESERVER)
-        if (names_homeserver.lies_about and own is None and holder is not names_homeserver) or (
+        if (names_homeserver.is_implicit and own is None and holder is not names_homeserver) or (
             own is not None and not _is_same(named, own)
         ):
             instead = "which names no homeserver" if own is None else f"which names {own!a}"
@@ -338,7 +338,7 @@ def _refuse_to_send_elsewhere(sources: Sequence[_Source], secret: Sequence[str],
                 hint=f"set {HOMESERVER} where {what} is set, or use --homeserver",
             )
     for source in sources:
-        if not source.lies_about or source is holder:
+        if not source.is_implicit or source is holder:
             continue
         for name in (CA_FILE, ALLOW_HTTP, MAS):
             if source.values.get(name, holder.values.get(name)) != holder.values.get(name):
@@ -390,7 +390,7 @@ def _readable_by_others(path: object) -> str:
 
 
 def of_profile(name: str, *, timeout: str | None = None) -> Settings:
-    """Gather the settings of another account: homeserver and token come from its profile alone.
+    """Return the settings of another account: homeserver and token come only from its profile.
 
     Raises:
         SettingsError: there is no such profile, or it cannot be read.
@@ -406,8 +406,8 @@ def of_profile(name: str, *, timeout: str | None = None) -> Settings:
 
 
 def _file(path: Path, warnings: list[str], *, required: bool, is_profile: bool = False) -> _Source:
-    lies_about = not required and not is_profile
-    nothing = _Source(str(path), {}, lies_about)
+    is_implicit = not required and not is_profile
+    nothing = _Source(str(path), {}, is_implicit)
     try:
         read = trusted_files.read(path)
     except FileNotFoundError:
@@ -424,7 +424,7 @@ def _file(path: Path, warnings: list[str], *, required: bool, is_profile: bool =
         message = f"{path} cannot be read: {error.strerror}"
         if required:
             raise SettingsError(message) from None
-        if lies_about:
+        if is_implicit:
             warnings.append(f"{message}; it is not used")
         return replace(nothing, problem=message)
     if read is None:
@@ -437,13 +437,13 @@ def _file(path: Path, warnings: list[str], *, required: bool, is_profile: bool =
 def _settings_in(
     read: trusted_files.TrustedFile, path: Path, warnings: list[str], *, named: bool, is_profile: bool
 ) -> Mapping[str, str]:
-    """Return the settings in a file; those of another program's ``.env`` are none of them."""
+    """Return the settings of synadmin in a file, without those of other programs in a ``.env``."""
     from dotenv.parser import parse_stream
 
     if read.distrust is not None and (named or is_profile or _OUR_NAME.search(read.content)):
         raise read.distrust
     text = read.text(str(path)) if read.distrust is None else ""
-    # The parser alone: dotenv_values would eat a $ in a token, and log what it cannot read.
+    # Only the parser: dotenv_values would expand a $ in a token, and log lines that it cannot read.
     bindings = list(parse_stream(io.StringIO(text, newline=None)))
     ours = {
         binding.key: binding.value
@@ -452,7 +452,7 @@ def _settings_in(
     }
     malformed = next((binding.original.line for binding in bindings if binding.error), None)
     if malformed is not None:
-        # Another program's .env may be of another dialect; a file that was named is meant for us.
+        # The .env of another program may have another syntax. A file that an option names is for synadmin.
         message = f"{path}: line {malformed} is not NAME=VALUE"
         if named:
             raise SettingsError(message)
@@ -464,7 +464,7 @@ def _settings_in(
 
 
 def in_profile(name: str) -> Mapping[str, str]:
-    """Return what a profile alone holds; nothing where there is none.
+    """Return the settings in a profile; empty where the profile does not exist.
 
     Raises:
         SettingsError: it cannot be read.
@@ -474,7 +474,7 @@ def in_profile(name: str) -> Mapping[str, str]:
 
 @cache
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine's own, so that nothing leaves it."""
+    """Whether a host name or address is a loopback address of this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

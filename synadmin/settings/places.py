@@ -1,4 +1,4 @@
-"""Where synadmin keeps its files, by the XDG specification, and the profiles among them."""
+"""The paths of synadmin's files after the XDG specification, and the profiles."""
 
 import os
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from synadmin.errors import SettingsError
 
 
 def profile_file(name: str) -> Path:
-    """Return where a profile is kept.
+    """Return the file of a profile.
 
     Raises:
-        SettingsError: the name would lead out of the directory of profiles.
+        SettingsError: the name is not valid: it could lead out of the directory of profiles.
     """
     if not name or "/" in name or name.startswith(".") or not name.isprintable():
         raise SettingsError(f"{name!a} is not a profile's name: letters, digits, dashes")
@@ -20,15 +20,15 @@ def profile_file(name: str) -> Path:
 
 
 def profiles() -> list[str]:
-    """Return the names of the profiles that there are."""
+    """Return the names of the existing profiles."""
     return sorted(path.stem for path in _directory("XDG_CONFIG_HOME", ".config").glob("*.env"))
 
 
 def chosen_profile() -> str | None:
-    """Return the profile that ``synadmin profile use`` chose; None where it chose none.
+    """Return the profile that ``synadmin profile use`` chose; None where none was chosen.
 
     Raises:
-        SettingsError: others can change the choice.
+        SettingsError: other users can change the file with the choice.
     """
     path = _choice_file()
     try:
@@ -39,7 +39,7 @@ def chosen_profile() -> str | None:
 
 
 def choose_profile(name: str) -> None:
-    """Make a profile the one that is read where none is named.
+    """Make a profile the default.
 
     Raises:
         SettingsError: there is no such profile, or the choice cannot be written.
@@ -71,7 +71,7 @@ def _choice_file() -> Path:
 
 
 def default_journal() -> Path:
-    """Return the journal's file where no setting names one."""
+    """Return the default journal file."""
     return state_directory() / "journal.sqlite3"
 
 
@@ -90,11 +90,11 @@ def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError:
-        return Path(os.devnull)  # as system accounts have it: nothing can be read or written there
+        return Path(os.devnull)  # for system accounts without a home directory
 
 
 def write_profile(name: str, changes: Mapping[str, str | None]) -> Path:
-    """Change settings of a profile, or make it: mode 0600 from its first byte, replaced atomically.
+    """Change settings of a profile, or make it. The file has mode 0600, and is replaced in one step.
 
     None removes a setting.
 

@@ -1,4 +1,4 @@
-"""Access tokens and other secrets: from a setting, a file, or a command that prints them. Never repeated."""
+"""Read access tokens and other secrets from a setting, a file or a command. Messages never contain them."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from synadmin import trusted_files
 from synadmin.errors import SettingsError
 
 _TOKEN_COMMAND_TIMEOUT = 120.0  # seconds: a password manager may ask for its passphrase first
-# What a command that prints a token may need: to be found, to find its files, to ask, and to reach its agent.
+# The variables that a token command may need: for its PATH, its files, its prompt and its agent.
 _FOR_THE_TOKEN_COMMAND = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|TERM|TMPDIR|TZ|LANG|LANGUAGE|LC_\w+|XDG_\w+|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY"
     r"|DBUS_SESSION_BUS_ADDRESS|SSH_AUTH_SOCK|SSH_TTY|GNUPGHOME|GPG_\w+|PINENTRY_\w+|PASSWORD_STORE_\w+|GOPASS_\w+"
@@ -18,7 +18,7 @@ _FOR_THE_TOKEN_COMMAND = re.compile(
 
 
 def checked_token(text: str, where: str, *, what: str = "the access token") -> str:
-    """Check that a text can be an access token; never repeats it.
+    """Check that a text can be an access token. Errors do not contain it.
 
     Raises:
         SettingsError: it is empty, or has spaces, line breaks or other characters no token has.
@@ -31,10 +31,10 @@ def checked_token(text: str, where: str, *, what: str = "the access token") -> s
 
 
 def first_line(text: str, where: str) -> str:
-    """Return the secret in a text: its first line, where no other line holds anything.
+    """Return the secret in a text: the first line, if all other lines are empty.
 
     Raises:
-        SettingsError: another line is not empty. The text is not repeated.
+        SettingsError: another line is not empty. The error does not contain the text.
     """
     secret, *others = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
     if any(line.strip() for line in others):
@@ -44,7 +44,7 @@ def first_line(text: str, where: str) -> str:
 
 
 def secret_in_file(name: str, setting: str) -> str:
-    """Return the secret in a file, which only the caller and root may change.
+    """Return the secret in a file that only the caller and root can change.
 
     Raises:
         SettingsError: it cannot be read.
@@ -66,12 +66,12 @@ def path_of(name: str, setting: str) -> Path:
     """Return the path that a setting names, with ``~`` replaced.
 
     Raises:
-        SettingsError: there can be no such file.
+        SettingsError: it is not a valid file name.
     """
     try:
         if "\0" not in name:
             return Path(name).expanduser()
-    except (RuntimeError, ValueError):  # ValueError: of a user whose name is not valid Unicode
+    except (RuntimeError, ValueError):  # ValueError: the user name after ~ is not valid Unicode
         pass
     raise SettingsError(f"{setting}: {name!a} is not a valid file name")
 
