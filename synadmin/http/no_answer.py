@@ -69,7 +69,9 @@ def no_answer(error: BaseException, connection: "Connection", method: str) -> Sy
     if isinstance(root, socket.gaierror):
         unknown = root.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
         why = "DNS knows no such name" if unknown else "DNS does not answer"
-        return ConnectError(f"{host} cannot be found: {why}", hint=_is_running_hint(connection), detail=detail)
+        return ConnectError(
+            f"{host} cannot be found: {why}", hint=_is_running_hint(connection), detail=detail
+        )
     if isinstance(root, OSError) and root.errno in _NEVER_CONNECTED:
         message = f"{_peer_name(error, host)} {_NEVER_CONNECTED[root.errno]}"
         return ConnectError(message, hint=_is_running_hint(connection), detail=detail)

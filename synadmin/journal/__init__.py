@@ -133,7 +133,11 @@ class Journal:
                 fields["reason"] = self.reason
             whole = {"arguments": self.arguments, **self.links}
             fields.update(
-                {name: value for name, value in whole.items() if value is not None and name not in self._stored}
+                {
+                    name: value
+                    for name, value in whole.items()
+                    if value is not None and name not in self._stored
+                }
             )
             fields.update(without_secrets(notes or {}))
             if self._is_discarded:
