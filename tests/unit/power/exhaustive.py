@@ -1,4 +1,4 @@
-"""The planner's touchstone: every order of every single step, in small rooms, without any cleverness."""
+"""Find the shortest plan in small rooms by trying all steps in all orders, to check the planner."""
 
 import heapq
 from collections.abc import Iterator
@@ -12,12 +12,13 @@ from synadmin.power import rules
 from synadmin.power.make_room_admin import predict
 from synadmin.power.room import AccountState, Goal, Reach, RoomView
 
-UNNAMED = UserId("@somebody:example.org")
+# Stands for a local member whose user id the planner does not know.
+UNNAMED = UserId("@unnamed:example.org")
 Outcome = Literal["done", "pending"]
 
 
-def in_reach(view: RoomView, goal: Goal, user: UserId, reach: Reach) -> bool:
-    """Tell whether one can act as this user, as things stand."""
+def can_act_as(view: RoomView, goal: Goal, user: UserId, reach: Reach) -> bool:
+    """Whether a plan with this reach can act as the user, in the room as it is now."""
     return (
         view.is_local(user)
         and view.account_of(user).state is AccountState.ACTIVE
@@ -25,7 +26,7 @@ def in_reach(view: RoomView, goal: Goal, user: UserId, reach: Reach) -> bool:
     )
 
 
-def reached(view: RoomView, goal: Goal, outcome: Outcome) -> bool:
+def is_goal_reached(view: RoomView, goal: Goal, outcome: Outcome) -> bool:
     if view.levels.level_of(goal.target) < view.levels.control:
         return False
     if view.membership_of(goal.target) == "join":
@@ -49,19 +50,19 @@ class _Node:
             )
         )
 
-    def moved(self, user: UserId, membership: str, cost: int) -> "_Node":
+    def with_membership(self, user: UserId, membership: str, cost: int) -> "_Node":
         memberships = {**self.view.memberships, user: membership}
         return _Node(replace(self.view, memberships=memberships), self.length + cost)
 
 
 def shortest(view: RoomView, goal: Goal, outcome: Outcome, reach: Reach) -> int | None:
-    """Return how many steps it takes at least, those that put things back included."""
+    """Return the least number of steps, with those that revert temporary changes; None without a plan."""
     start = view
     if view.unknown_local_members:
         view = replace(view, memberships={**view.memberships, UNNAMED: "join"})
     first = _Node(view, 0)
-    tickets = count()
-    queue = [(0, next(tickets), first)]
+    tie_breakers = count()
+    queue = [(0, next(tie_breakers), first)]
     seen = set()
     while queue:
         _, _, node = heapq.heappop(queue)
@@ -69,10 +70,10 @@ def shortest(view: RoomView, goal: Goal, outcome: Outcome, reach: Reach) -> int 
         if key in seen:
             continue
         seen.add(key)
-        if reached(node.view, goal, outcome):
+        if is_goal_reached(node.view, goal, outcome):
             return node.length
         for new in _steps(start, node, goal, outcome, reach):
-            heapq.heappush(queue, (new.length, next(tickets), new))
+            heapq.heappush(queue, (new.length, next(tie_breakers), new))
     return None
 
 
@@ -82,41 +83,41 @@ def _steps(start: RoomView, node: _Node, goal: Goal, outcome: Outcome, reach: Re
     if prediction.status == 200:
         content, promoter = prediction.content, prediction.promoter
         granted = _Node(replace(view, power_levels=content, power_levels_sender=promoter), node.length + 1)
-        yield granted.moved(target, "invite", 0) if prediction.invited else granted
+        yield granted.with_membership(target, "invite", 0) if prediction.invited else granted
     users = dict.fromkeys((*view.memberships, *view.accounts, *view.creators, *view.levels.listed(), target))
     for user in users:
         if view.is_local(user) and user != UNNAMED:
-            yield from _entering(start, node, goal, outcome, reach, user=user)
-        if in_reach(view, goal, user, reach):
-            yield from _acting(node, goal, reach, user, tuple(users))
+            yield from _steps_to_join(start, node, goal, outcome, reach, user=user)
+        if can_act_as(view, goal, user, reach):
+            yield from _steps_of_actor(node, goal, reach, user, tuple(users))
 
 
-def _entering(
+def _steps_to_join(
     start: RoomView, node: _Node, goal: Goal, outcome: Outcome, reach: Reach, *, user: UserId
 ) -> Iterator[_Node]:
     view, target = node.view, goal.target
-    asleep = view.account_of(user).state not in {AccountState.ACTIVE, AccountState.MISSING}
-    if asleep and reach is Reach.REACTIVATE and user != goal.caller:
+    is_inactive = view.account_of(user).state not in {AccountState.ACTIVE, AccountState.MISSING}
+    if is_inactive and reach is Reach.REACTIVATE and user != goal.caller:
         accounts = {**view.accounts, user: replace(view.account_of(user), state=AccountState.ACTIVE)}
         yield _Node(replace(view, accounts=accounts), node.length + 2)
     joinable = not view.blocked and view.membership_of(user) != "join" and rules.joining(view, user) is None
-    if joinable and in_reach(view, goal, user, reach) and (user != target or outcome == "done"):
-        leaves_by_itself = start.account_of(user).state is AccountState.DEACTIVATED
-        yield node.moved(user, "join", 1 if user == target or leaves_by_itself else 2)
+    if joinable and can_act_as(view, goal, user, reach) and (user != target or outcome == "done"):
+        leaves_when_deactivated = start.account_of(user).state is AccountState.DEACTIVATED
+        yield node.with_membership(user, "join", 1 if user == target or leaves_when_deactivated else 2)
 
 
-def _acting(
+def _steps_of_actor(
     node: _Node, goal: Goal, reach: Reach, actor: UserId, users: tuple[UserId, ...]
 ) -> Iterator[_Node]:
     view, target = node.view, goal.target
     if reach >= Reach.IMPERSONATE and rules.unbanning(view, actor, target) is None:
-        yield node.moved(target, "leave", 1)
+        yield node.with_membership(target, "leave", 1)
     if view.account_of(actor).shadow_banned:
         return
     for user in users:
         invitable = not view.blocked and view.membership_of(user) != "invite"
         if invitable and rules.inviting(view, actor, user) is None:
-            yield node.moved(user, "invite", 1)
+            yield node.with_membership(user, "invite", 1)
     if view.levels.level_of(target) >= view.levels.control:
         return
     needed = view.levels.control

@@ -1,4 +1,4 @@
-"""Rooms for the tests of power: one written down by its differences from the usual, and random ones."""
+"""Rooms for the tests of power levels: a default room with changes, and random rooms."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synadmin.ids import RoomId, UserId
 from synadmin.power.room import Account, AccountState, RoomView
 
-HERE = "example.org"
+HERE = "example.org"  # the server name of the homeserver
 THERE = "elsewhere.net"
 
 
@@ -25,7 +25,7 @@ ADMIN = local("admin")  # the token's owner
 ALICE, BOB, CAROL, DAVE, ERIN = map(local, ("alice", "bob", "carol", "dave", "erin"))
 MALLORY = remote("mallory")
 LOCALS = (ADMIN, ALICE, BOB, CAROL, DAVE)
-EVERYBODY = (*LOCALS, MALLORY, remote("oscar"))
+ALL_USERS = (*LOCALS, MALLORY, remote("oscar"))
 
 SYNAPSE_EVENTS = {
     "m.room.name": 50,
@@ -40,7 +40,7 @@ SYNAPSE_EVENTS = {
 
 
 def levels(users: Mapping[UserId, Any], **others: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return power levels as Synapse writes them into a new room, with these users."""
+    """Return the power levels of a new room in Synapse, with these users."""
     return {
         "users": dict(users),
         "users_default": 0,
@@ -68,7 +68,7 @@ def room(
     more_local_members: int = 0,
     **others: Any,  # noqa: ANN401
 ) -> RoomView:
-    """Return a private room made by Alice, who holds 100 unless said otherwise."""
+    """Return a private room that Alice created; she has level 100, unless others are given."""
     if power_levels is _UNSET:
         power_levels = levels({} if version == "12" else {ALICE: 100})
     states = dict.fromkeys(LOCALS, AccountState.ACTIVE)
@@ -93,7 +93,7 @@ def room(
 
 def _level(version: str) -> st.SearchStrategy[Any]:
     numbers = st.sampled_from([-1, 0, 0, 1, 49, 50, 50, 51, 99, 100, 100, 101, 150])
-    # Synapse sends no strings, but old rooms hold them.
+    # Synapse does not send levels as strings, but old rooms contain them.
     return numbers if int(version) >= 10 else st.one_of(numbers, numbers, numbers, numbers.map(str))
 
 
@@ -119,17 +119,17 @@ def contents(draw: st.DrawFn, version: str, users: tuple[UserId, ...]) -> dict[s
 def views(
     draw: st.DrawFn, *, versions: tuple[str, ...] = ("5", "6", "7", "8", "9", "10", "11", "12")
 ) -> RoomView:
-    """Draw a room: any levels, memberships, join rule and accounts, some of them senseless."""
+    """Draw a room with any levels, memberships, join rule and accounts, also with odd combinations."""
     version = draw(st.sampled_from(versions))
     first = draw(st.sampled_from([ALICE, ALICE, ALICE, MALLORY]))
     creators: tuple[UserId, ...] = (first,)
     if version == "12":
         more = draw(st.lists(st.sampled_from([BOB, CAROL, remote("oscar")]), max_size=2, unique=True))
         creators = (first, *more)
-    listable = tuple(user for user in EVERYBODY if version != "12" or user not in creators)
+    listable = tuple(user for user in ALL_USERS if version != "12" or user not in creators)
     content = draw(st.one_of(st.none(), *[contents(version, listable)] * 7))
     kinds = ["join", "join", "join", "leave", "leave", "invite", "knock", "ban"]
-    memberships = {user: draw(st.sampled_from(kinds)) for user in EVERYBODY if draw(st.integers(0, 5))}
+    memberships = {user: draw(st.sampled_from(kinds)) for user in ALL_USERS if draw(st.integers(0, 5))}
     states = st.sampled_from([*[AccountState.ACTIVE] * 6, *AccountState])
     accounts = {
         user: Account(state=draw(states), shadow_banned=draw(st.integers(0, 9)) == 0) for user in LOCALS[1:]
@@ -139,7 +139,7 @@ def views(
             account.state in {AccountState.DEACTIVATED, AccountState.MISSING}
             and memberships.get(user) != "ban"
         ):
-            memberships[user] = "leave"  # Synapse sees to that
+            memberships[user] = "leave"  # Synapse makes a deactivated user leave
     accounts[ADMIN] = Account()
     joined = [user for user, membership in memberships.items() if membership == "join"]
     rules = [
@@ -174,8 +174,8 @@ def views(
 
 
 @st.composite
-def hopeful(draw: st.DrawFn) -> RoomView:
-    """Draw a room in which somebody local has or had power, and a local member is left."""
+def recoverable_views(draw: st.DrawFn) -> RoomView:
+    """Draw a room where a local user has or had power, and a local member is still joined."""
     view = draw(views(versions=("6", "10", "11", "12")))
     content = levels(dict.fromkeys(draw(st.sets(st.sampled_from([ALICE, BOB, CAROL]), min_size=1)), 100))
     if draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""What a room lacks of the control that a file asks for, and what rules it out."""
+"""Differences between a room and its control goal, and goals that are refused."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from synadmin.power.room import RoomView
 
 
-def held(users: dict[UserId, int], **others: Any) -> Any:  # noqa: ANN401
-    """Return a room in which these users are, with these levels."""
+def room_with_levels(users: dict[UserId, int], **others: Any) -> Any:  # noqa: ANN401
+    """Return a room where these users are joined, with these levels."""
     return room(dict.fromkeys(users, "join"), power_levels=levels(users, **others))
 
 
-def given(view: RoomView, user: UserId) -> Plan:
-    """Return the plan to give a user control."""
+def plan_for(view: RoomView, user: UserId) -> Plan:
+    """Return the plan that gives a user control."""
     found = plan(view, Goal(target=user, caller=ADMIN, allow=Reach.IMPERSONATE))
     assert isinstance(found, Plan)
     return found
@@ -33,7 +33,7 @@ def given(view: RoomView, user: UserId) -> Plan:
 
 def test_matching_room_has_no_differences() -> None:
     goal = ControlGoal(admins=(ALICE,), moderators={BOB: 50}, nobody_else=True)
-    view = held({ALICE: 100, BOB: 50, CAROL: 75})
+    view = room_with_levels({ALICE: 100, BOB: 50, CAROL: 75})
     assert (differences(view, goal), edits(view, goal), refusal(view, goal)) == ((), (), None)
 
 
@@ -45,17 +45,19 @@ def test_admin_needs_level_and_membership() -> None:
         Difference("admin", CAROL, 100, 100),
     )
     for user in (BOB, CAROL):
-        view = after_plan(view, user, given(view, user))
+        view = after_plan(view, user, plan_for(view, user))
     assert differences(view, goal) == ()
 
 
 def test_others_are_lowered_only_with_nobody_else() -> None:
-    view = held({ALICE: 100, BOB: 100, CAROL: 100, MALLORY: 100, DAVE: 50})
+    view = room_with_levels({ALICE: 100, BOB: 100, CAROL: 100, MALLORY: 100, DAVE: 50})
     assert differences(view, ControlGoal(admins=(ALICE,), moderators={BOB: 50})) == (
         Difference("moderator", BOB, 100, 50),
     )
     goal = ControlGoal(admins=(ALICE,), moderators={BOB: 50}, nobody_else=True)
-    assert [(one.kind, one.user, one.after) for one in differences(view, goal)] == [
+    assert [
+        (difference.kind, difference.user, difference.after) for difference in differences(view, goal)
+    ] == [
         ("moderator", BOB, 50),
         ("lower", CAROL, 0),
         ("lower", MALLORY, 0),
@@ -63,7 +65,7 @@ def test_others_are_lowered_only_with_nobody_else() -> None:
 
 
 def test_levels_are_raised_together_and_lowered_one_by_one() -> None:
-    view = held({ALICE: 150, BOB: 100, CAROL: 120})
+    view = room_with_levels({ALICE: 150, BOB: 100, CAROL: 120})
     goal = ControlGoal(admins=(ALICE,), moderators={DAVE: 50, MALLORY: 50, CAROL: 10}, nobody_else=True)
     assert edits(view, goal) == (
         Edit(users={DAVE: 50, MALLORY: 50}),
@@ -80,17 +82,21 @@ def test_admin_who_left_loses_the_level() -> None:
 @pytest.mark.parametrize(
     ("view", "goal", "reason"),
     [
-        (held({ALICE: 100}), ControlGoal(at_least=2), "too-few-controllers"),
-        (held({MALLORY: 100}), ControlGoal(), "would-lose-control"),
-        (held({ALICE: 100}), ControlGoal(admins=(MALLORY,), nobody_else=True), "would-lose-control"),
-        (held({ALICE: 100}), ControlGoal(moderators={ALICE: 50}), "would-lose-control"),
+        (room_with_levels({ALICE: 100}), ControlGoal(at_least=2), "too-few-controllers"),
+        (room_with_levels({MALLORY: 100}), ControlGoal(), "would-lose-control"),
         (
-            held({ALICE: 100}, users_default=100),
+            room_with_levels({ALICE: 100}),
+            ControlGoal(admins=(MALLORY,), nobody_else=True),
+            "would-lose-control",
+        ),
+        (room_with_levels({ALICE: 100}), ControlGoal(moderators={ALICE: 50}), "would-lose-control"),
+        (
+            room_with_levels({ALICE: 100}, users_default=100),
             ControlGoal(admins=(ALICE,), nobody_else=True),
             "insufficient-power",
         ),
         (
-            held({ALICE: 100}),
+            room_with_levels({ALICE: 100}),
             ControlGoal(admins=(ALICE,), moderators={BOB: 100}, nobody_else=True),
             "insufficient-power",
         ),
@@ -117,10 +123,10 @@ def test_version_12_creator_is_an_admin_without_a_level() -> None:
     goal = ControlGoal(admins=(ALICE, BOB), nobody_else=True)
     assert differences(view, goal) == (Difference("admin", BOB, 0, 100),)
     assert view.levels.level_of(ALICE) == CREATOR_LEVEL
-    assert after_plan(view, ALICE, given(view, ALICE)).power_levels == view.power_levels
+    assert after_plan(view, ALICE, plan_for(view, ALICE)).power_levels == view.power_levels
 
 
-def test_invitation_of_a_helper_is_used_up_after_the_plan() -> None:
+def test_helper_has_no_invitation_after_the_plan() -> None:
     view = room({ADMIN: "invite", BOB: "join"}, power_levels=levels({ADMIN: 100}))
-    after = after_plan(view, BOB, given(view, BOB))
+    after = after_plan(view, BOB, plan_for(view, BOB))
     assert (after.membership_of(ADMIN), after.has_control(BOB)) == ("leave", True)

@@ -1,4 +1,4 @@
-"""What control as code promises, on random rooms: Synapse's own rules judge every step."""
+"""Properties of control as code on random rooms; Synapse's own rules check every step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from synadmin.power.planner import plan
 from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.steps import Refusal
 from tests.unit.power.exhaustive import UNNAMED
-from tests.unit.power.playback import played
-from tests.unit.power.referee import Referee
-from tests.unit.power.rooms import ADMIN, EVERYBODY, LOCALS, hopeful, views
+from tests.unit.power.playback import after_steps
+from tests.unit.power.rooms import ADMIN, ALL_USERS, LOCALS, recoverable_views, views
+from tests.unit.power.synapse_rules import SynapseRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ THOROUGH = settings(max_examples=max(120, settings().max_examples), deadline=Non
 @st.composite
 def control_goals(draw: st.DrawFn) -> ControlGoal:
     admins = draw(st.lists(st.sampled_from(LOCALS), max_size=2, unique=True))
-    others = [user for user in EVERYBODY if user not in admins]
+    others = [user for user in ALL_USERS if user not in admins]
     level = st.sampled_from([0, 10, 50, 75])
     return ControlGoal(
         admins=tuple(admins),
@@ -40,16 +40,16 @@ def control_goals(draw: st.DrawFn) -> ControlGoal:
     )
 
 
-class _Refused(Exception):  # noqa: N818  a room that is not touched
+class _Refused(Exception):  # noqa: N818  the outcome of a room, not an error
     pass
 
 
 def states(view: RoomView, goal: ControlGoal) -> Iterator[RoomView]:
-    """Yield the room after each step of the plan, as ``control apply`` takes them."""
-    view = replace(view, needs_levels=view.power_levels is None)  # Observer.keeps_creators
+    """Yield the room after each step of the plan, in the order of ``control apply``."""
+    view = replace(view, needs_levels=view.power_levels is None)  # as with Observer.keeps_creators
     if refusal(view, goal) is not None:
         raise _Refused
-    waits = False
+    is_join_pending = False
     for missing in differences(view, goal):
         if missing.kind != "admin":
             continue
@@ -59,28 +59,28 @@ def states(view: RoomView, goal: ControlGoal) -> Iterator[RoomView]:
             raise _Refused
         expected = after_plan(view, missing.user, found)
         for number in range(1, len(found.steps)):
-            yield played(view, grant, found.steps[:number])
-        view = played(view, grant, found.steps)
+            yield after_steps(view, grant, found.steps[:number])
+        view = after_steps(view, grant, found.steps)
         assert view.levels.level_of(missing.user) == expected.levels.level_of(missing.user)
-        assert {**dict.fromkeys(EVERYBODY, "leave"), **expected.memberships} == {
-            **dict.fromkeys(EVERYBODY, "leave"),
+        assert {**dict.fromkeys(ALL_USERS, "leave"), **expected.memberships} == {
+            **dict.fromkeys(ALL_USERS, "leave"),
             **view.memberships,
         }
-        waits = waits or found.outcome == "pending"
+        is_join_pending = is_join_pending or found.outcome == "pending"
         yield view
     for edit in edits(view, goal):
-        if waits and _takes(view, edit):
+        if is_join_pending and _lowers_a_level(view, edit):
             continue
-        view = _edited(view, edit)
+        view = _after_edit(view, edit)
         yield view
 
 
-def _takes(view: RoomView, edit: Edit) -> bool:
+def _lowers_a_level(view: RoomView, edit: Edit) -> bool:
     return any(level is None or level < view.levels.level_of(user) for user, level in edit.users.items())
 
 
-def _edited(view: RoomView, edit: Edit) -> RoomView:
-    """Return the room after an edit, which every author that is joined may make."""
+def _after_edit(view: RoomView, edit: Edit) -> RoomView:
+    """Return the room after an edit; check that each joined user who is offered for it may send it."""
     ruled_out = level_changes.validation_error(view, edit) or level_changes.locks_everybody_out(view, edit)
     if ruled_out or level_changes.takes_last_local_control(view, edit):
         raise _Refused
@@ -91,7 +91,7 @@ def _edited(view: RoomView, edit: Edit) -> RoomView:
     if not joined:
         raise _Refused
     for author in joined:
-        assert Referee(view).allows(author, "m.room.power_levels", content)
+        assert SynapseRules(view).allows(author, "m.room.power_levels", content)
     return replace(view, power_levels=content, power_levels_sender=joined[0])
 
 
@@ -99,7 +99,7 @@ def controllers(view: RoomView) -> set[UserId]:
     return {user for user in level_changes.controllers(view) if view.is_local(user)}
 
 
-@given(st.one_of(views(), hopeful(), hopeful()), control_goals())
+@given(st.one_of(views(), recoverable_views(), recoverable_views()), control_goals())
 @THOROUGH
 def test_no_step_removes_more_local_control_than_the_file_says(view: RoomView, goal: ControlGoal) -> None:
     if view.unknown_local_members:
@@ -111,13 +111,15 @@ def test_no_step_removes_more_local_control_than_the_file_says(view: RoomView, g
         event("refused")
         return
     event(f"{len(after)} steps")
-    lowered = {one.user for one in differences(view, goal) if one.after < one.before}
+    lowered = {
+        difference.user for difference in differences(view, goal) if difference.after < difference.before
+    }
     least = min(len(before), max(1, goal.at_least)) if lowered & before else len(before)
     for state in after:
         assert len(controllers(state)) >= least
 
 
-@given(st.one_of(views(), hopeful(), hopeful()), control_goals())
+@given(st.one_of(views(), recoverable_views(), recoverable_views()), control_goals())
 @THOROUGH
 def test_second_apply_has_nothing_to_do(view: RoomView, goal: ControlGoal) -> None:
     if view.unknown_local_members:
@@ -126,9 +128,9 @@ def test_second_apply_has_nothing_to_do(view: RoomView, goal: ControlGoal) -> No
         after = [view, *states(view, goal)][-1]
     except _Refused:
         return
-    missing = [one.user for one in differences(after, goal) if one.kind == "admin"]
+    missing = [difference.user for difference in differences(after, goal) if difference.kind == "admin"]
     if missing:
-        # Whoever has to join by itself; until then the levels of others stay.
+        # These admins have to join themselves. Until then the levels of others are unchanged.
         assert all(after.membership_of(user) != "join" for user in missing)
         return
     assert differences(after, goal) == ()

@@ -1,4 +1,4 @@
-"""An edit changes what it says and nothing else, and some edits must not be made by anybody."""
+"""An edit changes only the levels that it names, and some edits are never allowed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from synadmin.ids import UserId
 
 
-def held(users: dict[UserId, Any], **others: Any) -> Any:  # noqa: ANN401
-    """Return a room in which these users are, with these levels."""
+def room_with_levels(users: dict[UserId, Any], **others: Any) -> Any:  # noqa: ANN401
+    """Return a room where these users are joined, with these levels."""
     return room(dict.fromkeys(users, "join"), power_levels=levels(users, **others))
 
 
 def test_other_fields_are_unchanged() -> None:
-    view = held({ALICE: 100, BOB: 50}, notifications={"room": 50}, **{"org.example.own": {"kept": 1}})
+    view = room_with_levels(
+        {ALICE: 100, BOB: 50}, notifications={"room": 50}, **{"org.example.own": {"kept": 1}}
+    )
     edit = Edit(users={BOB: 75}, events={"m.room.topic": 0}, named={"invite": 50})
     before, after = view.power_levels, edit.applied(view)
     assert after == {
@@ -35,23 +37,23 @@ def test_other_fields_are_unchanged() -> None:
 
 
 def test_removed_entry_leaves_the_default() -> None:
-    view = held({ALICE: 100, BOB: 75}, users_default=10)
+    view = room_with_levels({ALICE: 100, BOB: 75}, users_default=10)
     edit = Edit(users={BOB: None}, events={"m.room.name": None})
     after = edit.applied(view)
     assert BOB not in after["users"]
     assert "m.room.name" not in after["events"]
     assert level_changes.changes(view, edit) == (
         LevelChange(BOB, 75, 10),
-    )  # state_default is what the name took
+    )  # m.room.name now needs state_default, which is 50 as well
 
 
 def test_equal_level_is_no_change() -> None:
-    view = held({ALICE: 100, BOB: 50})
+    view = room_with_levels({ALICE: 100, BOB: 50})
     assert level_changes.changes(view, Edit(users={BOB: 50, CAROL: 0}, named={"kick": 50})) == ()
 
 
 def test_each_change_is_a_readable_line() -> None:
-    view = held({ALICE: 100})
+    view = room_with_levels({ALICE: 100})
     edit = Edit(users={BOB: 50}, events={"m.room.topic": 0}, named={"ban": 60})
     assert [change.text for change in level_changes.changes(view, edit)] == [
         f"{BOB}: 0 -> 50",
@@ -62,12 +64,12 @@ def test_each_change_is_a_readable_line() -> None:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_every_named_level_can_be_set(name: str) -> None:
-    view = held({ALICE: 100})
+    view = room_with_levels({ALICE: 100})
     assert level_changes.changes(view, Edit(named={name: 77}))[0].after == 77
 
 
 def test_string_levels_become_numbers() -> None:
-    view = replace(held({ALICE: "100", BOB: "50"}), version="6")
+    view = replace(room_with_levels({ALICE: "100", BOB: "50"}), version="6")
     assert Edit(users={BOB: 0}).applied(view)["users"] == {ALICE: 100, BOB: 0}
 
 
@@ -77,7 +79,7 @@ def test_room_without_levels_gets_its_creators_listed() -> None:
 
 
 def test_lost_permissions_are_reported() -> None:
-    view = held({ALICE: 100, BOB: 50})
+    view = room_with_levels({ALICE: 100, BOB: 50})
     lost = dict(level_changes.losses(view, Edit(named={"kick": 75})))
     assert lost == {BOB: ("kick",)}
     assert "change power levels" in dict(level_changes.losses(view, Edit(users={ALICE: 0})))[ALICE]
@@ -85,7 +87,7 @@ def test_lost_permissions_are_reported() -> None:
 
 @pytest.mark.parametrize("level", [2**53, -(2**53)])
 def test_level_out_of_range_is_invalid(level: int) -> None:
-    view = held({ALICE: 100})
+    view = room_with_levels({ALICE: 100})
     for edit in (Edit(users={BOB: level}), Edit(events={"m.room.name": level}), Edit(named={"ban": level})):
         assert "is not a power level" in (level_changes.validation_error(view, edit) or "")
 
@@ -102,7 +104,7 @@ def test_version_12_creator_has_no_level_to_change() -> None:
 
 
 def test_removing_the_last_control_locks_out_all_users() -> None:
-    view = held({ALICE: 100, BOB: 50})
+    view = room_with_levels({ALICE: 100, BOB: 50})
     assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 99})) is not None
     assert level_changes.locks_everybody_out(view, Edit(events={"m.room.power_levels": 101})) is not None
     assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0, BOB: 100})) is None
@@ -115,15 +117,17 @@ def test_room_without_control_cannot_lose_more() -> None:
 
 
 def test_last_local_control_differs_from_last_control() -> None:
-    view = held({ALICE: 100, MALLORY: 100})
+    view = room_with_levels({ALICE: 100, MALLORY: 100})
     assert level_changes.takes_last_local_control(view, Edit(users={ALICE: 0}))
     assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
     assert not level_changes.takes_last_local_control(view, Edit(users={MALLORY: 0}))
-    assert not level_changes.takes_last_local_control(held({MALLORY: 100, BOB: 0}), Edit(users={BOB: 0}))
+    assert not level_changes.takes_last_local_control(
+        room_with_levels({MALLORY: 100, BOB: 0}), Edit(users={BOB: 0})
+    )
 
 
 def test_unnamed_members_have_the_default_level() -> None:
-    view = replace(held({ALICE: 100}, users_default=100), joined_local_members=5)
+    view = replace(room_with_levels({ALICE: 100}, users_default=100), joined_local_members=5)
     assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
     assert (
         level_changes.locks_everybody_out(view, Edit(users={ALICE: 0}, named={"users_default": 0}))
@@ -132,10 +136,12 @@ def test_unnamed_members_have_the_default_level() -> None:
 
 
 def test_users_who_may_edit_are_sorted_by_level() -> None:
-    view = held({ALICE: 100, BOB: 75, CAROL: 25, MALLORY: 100}, events={"m.room.power_levels": 50})
+    view = room_with_levels(
+        {ALICE: 100, BOB: 75, CAROL: 25, MALLORY: 100}, events={"m.room.power_levels": 50}
+    )
     assert list(level_changes.possible_actors(view, Edit(named={"invite": 50}))) == [ALICE, BOB]
     assert list(level_changes.possible_actors(view, Edit(users={ADMIN: 80}))) == [ALICE]
-    # Everybody may lower themselves, and nobody an equal.
+    # Users may lower themselves, but not a user with the same level.
     assert list(level_changes.possible_actors(view, Edit(users={ALICE: 0}))) == [ALICE]
     assert list(level_changes.possible_actors(view, Edit(users={MALLORY: 0}))) == []
     assert list(level_changes.possible_actors(view, Edit(users={BOB: 0}))) == [ALICE, BOB]
@@ -143,7 +149,10 @@ def test_users_who_may_edit_are_sorted_by_level() -> None:
 
 def test_users_of_equal_level_act_in_the_order_of_their_ids() -> None:
     for users in ({ALICE: 100, BOB: 100}, {BOB: 100, ALICE: 100}):
-        assert list(level_changes.possible_actors(held(users), Edit(named={"invite": 50}))) == [ALICE, BOB]
+        assert list(level_changes.possible_actors(room_with_levels(users), Edit(named={"invite": 50}))) == [
+            ALICE,
+            BOB,
+        ]
 
 
 def test_users_who_left_count_as_if_joined() -> None:
@@ -151,16 +160,16 @@ def test_users_who_left_count_as_if_joined() -> None:
     assert list(level_changes.possible_actors(view, Edit(users={BOB: 100}))) == [ALICE]
     assert list(level_changes.possible_actors(view, Edit(users={BOB: 100}), joined=True)) == []
     assert list(level_changes.possible_actors(view, Edit(named={"invite": 0}), joined=True)) == []
-    assert list(level_changes.possible_actors(held({ALICE: 100}), Edit(users={BOB: 100}), joined=True)) == [
-        ALICE
-    ]
+    assert list(
+        level_changes.possible_actors(room_with_levels({ALICE: 100}), Edit(users={BOB: 100}), joined=True)
+    ) == [ALICE]
 
 
 def test_remote_equals_block_an_edit() -> None:
-    view = held({ALICE: 100, MALLORY: 100})
+    view = room_with_levels({ALICE: 100, MALLORY: 100})
     assert level_changes.equal_remote_admins(view, Edit(users={MALLORY: 0})) == (MALLORY,)
     assert level_changes.equal_remote_admins(view, Edit(users={ALICE: 0})) == ()
-    weaker = held({ALICE: 100, MALLORY: 50})
+    weaker = room_with_levels({ALICE: 100, MALLORY: 50})
     assert level_changes.equal_remote_admins(weaker, Edit(users={MALLORY: 0})) == ()
     creator = room({ALICE: "join"}, version="12", creators=(MALLORY,), power_levels=levels({ALICE: 100}))
     assert creator.levels.level_of(MALLORY) == CREATOR_LEVEL
@@ -168,7 +177,7 @@ def test_remote_equals_block_an_edit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "gives"),
+    ("edit", "is_marked"),
     [
         (Edit(named={"users_default": 100}), True),
         (Edit(named={"users_default": 99}), False),
@@ -176,12 +185,12 @@ def test_remote_equals_block_an_edit() -> None:
         (Edit(events={"m.room.power_levels": 1}), False),
         (Edit(users={BOB: 100}), False),
     ],
-    ids=["all get it", "one short", "it takes nothing", "it takes one", "one gets it"],
+    ids=["default level 100", "default level 99", "needed level 0", "needed level 1", "one user gets 100"],
 )
-def test_edit_that_gives_all_members_control_is_marked(edit: Edit, *, gives: bool) -> None:
-    assert level_changes.gives_everybody_control(held({ALICE: 100, BOB: 50}), edit) is gives
+def test_edit_that_gives_all_members_control_is_marked(edit: Edit, *, is_marked: bool) -> None:
+    assert level_changes.gives_everybody_control(room_with_levels({ALICE: 100, BOB: 50}), edit) is is_marked
 
 
 def test_default_level_is_not_granted_again() -> None:
-    view = held({ALICE: 100}, users_default=100)
+    view = room_with_levels({ALICE: 100}, users_default=100)
     assert not level_changes.gives_everybody_control(view, Edit(named={"kick": 10}))

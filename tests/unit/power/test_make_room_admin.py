@@ -1,4 +1,4 @@
-"""Predictions for single situations. That Synapse then does so is what the live tests are for."""
+"""Predictions of Make Room Admin in single situations; live tests compare them with Synapse."""
 
 from dataclasses import replace
 
@@ -9,23 +9,23 @@ from synadmin.power.make_room_admin import Prediction, predict
 from synadmin.power.room import Account, RoomView
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels, room
 
-NOBODY = "No local admin user in room"
-TOO_WEAK = "No local admin user in room with power to update power levels."
+NO_LOCAL_ADMIN = "No local admin user in room"
+NO_LOCAL_POWER = "No local admin user in room with power to update power levels."
 
 
 def answer(prediction: Prediction) -> tuple[int, str | None, str | None]:
     return prediction.status, prediction.errcode, prediction.message
 
 
-def held(prediction: Prediction, user: UserId) -> object:
-    """Return what the room's levels then say about the user."""
+def level_after(prediction: Prediction, user: UserId) -> object:
+    """Return the level that the room then lists for the user."""
     return (prediction.content or {}).get("users", {}).get(user)
 
 
 def test_outsider_is_invited_to_a_private_room() -> None:
     prediction = predict(room({ALICE: "join"}), ADMIN)
     assert answer(prediction) == (200, None, None)
-    assert (prediction.promoter, held(prediction, ADMIN), prediction.invited) == (ALICE, 100, True)
+    assert (prediction.promoter, level_after(prediction, ADMIN), prediction.invited) == (ALICE, 100, True)
     assert prediction.levels_changed
 
 
@@ -46,14 +46,14 @@ def test_only_outsiders_of_non_public_rooms_are_invited(
     membership: str, join_rule: str | None, invited: bool
 ) -> None:
     prediction = predict(room({ALICE: "join", ADMIN: membership}, join_rule=join_rule), ADMIN)
-    assert (prediction.status, prediction.invited, held(prediction, ADMIN)) == (200, invited, 100)
+    assert (prediction.status, prediction.invited, level_after(prediction, ADMIN)) == (200, invited, 100)
 
 
 class TestThePromoter:
     def test_is_the_highest_joined_user(self) -> None:
         content = levels({ALICE: 100, BOB: 75, CAROL: 60}, events={"m.room.power_levels": 50})
         prediction = predict(room({ALICE: "leave", BOB: "join", CAROL: "join"}, power_levels=content), ADMIN)
-        assert (prediction.promoter, held(prediction, ADMIN)) == (BOB, 75)
+        assert (prediction.promoter, level_after(prediction, ADMIN)) == (BOB, 75)
 
     def test_is_the_last_by_name_among_equals(self) -> None:
         content = levels({CAROL: 100, ALICE: 100, BOB: 100})
@@ -62,31 +62,39 @@ class TestThePromoter:
 
     def test_is_never_found_through_the_default_level(self) -> None:
         view = room({ALICE: "join"}, power_levels=levels({}, users_default=100))
-        assert answer(predict(view, ADMIN)) == (400, "M_UNKNOWN", NOBODY)
+        assert answer(predict(view, ADMIN)) == (400, "M_UNKNOWN", NO_LOCAL_ADMIN)
 
     def test_is_never_a_remote_user(self) -> None:
         view = room({MALLORY: "join", BOB: "join"}, power_levels=levels({MALLORY: 100}))
-        assert answer(predict(view, ADMIN)) == (400, "M_UNKNOWN", NOBODY)
+        assert answer(predict(view, ADMIN)) == (400, "M_UNKNOWN", NO_LOCAL_ADMIN)
 
     def test_is_a_creator_before_listed_users_in_version_12(self) -> None:
         view = room({ALICE: "join", BOB: "join", CAROL: "join"}, version="12", creators=(ALICE, BOB))
         view = replace(view, power_levels=levels({CAROL: 100}))
         assert predict(view, ADMIN).promoter == ALICE
-        gone = replace(view, memberships={**view.memberships, ALICE: "leave"})
-        assert predict(gone, ADMIN).promoter == BOB
-        assert held(predict(gone, ADMIN), ADMIN) == 100
+        without_alice = replace(view, memberships={**view.memberships, ALICE: "leave"})
+        assert predict(without_alice, ADMIN).promoter == BOB
+        assert level_after(predict(without_alice, ADMIN), ADMIN) == 100
 
     def test_is_the_creator_without_a_power_levels_event(self) -> None:
         view = room({ALICE: "join", BOB: "join"}, power_levels=None)
         assert predict(view, ADMIN).content == {"users": {ADMIN: 100}}
-        gone = replace(view, memberships={BOB: "join"})
-        assert answer(predict(gone, ADMIN)) == (400, "M_UNKNOWN", TOO_WEAK)
-        assert answer(predict(replace(view, creators=(MALLORY,)), ADMIN)) == (400, "M_UNKNOWN", NOBODY)
+        without_alice = replace(view, memberships={BOB: "join"})
+        assert answer(predict(without_alice, ADMIN)) == (400, "M_UNKNOWN", NO_LOCAL_POWER)
+        assert answer(predict(replace(view, creators=(MALLORY,)), ADMIN)) == (
+            400,
+            "M_UNKNOWN",
+            NO_LOCAL_ADMIN,
+        )
 
     def test_is_not_found_without_power_levels_before_synapse_1_136(self) -> None:
         view = room({ALICE: "join"}, power_levels=None, needs_levels=True)
         assert answer(predict(view, ADMIN)) == (500, "M_UNKNOWN", "Internal server error")
-        assert answer(predict(replace(view, creators=(MALLORY,)), ADMIN)) == (400, "M_UNKNOWN", NOBODY)
+        assert answer(predict(replace(view, creators=(MALLORY,)), ADMIN)) == (
+            400,
+            "M_UNKNOWN",
+            NO_LOCAL_ADMIN,
+        )
         assert predict(replace(view, power_levels=levels({ALICE: 100})), ADMIN).status == 200
 
     def test_may_be_locked_or_shadow_banned_but_not_suspended(self) -> None:
@@ -101,7 +109,7 @@ class TestThePromoter:
         assert not prediction.levels_changed
 
 
-class TestOddLevels:
+class TestMalformedLevels:
     def test_string_levels_are_refused(self) -> None:
         view = room({ALICE: "join"}, version="5", power_levels=levels({ALICE: "100"}))
         assert answer(predict(view, ADMIN)) == (
@@ -130,16 +138,16 @@ class TestOddLevels:
         assert answer(prediction) == (400, "M_UNKNOWN", "Not a valid user_id: nonsense")
 
 
-class TestTheSameAgain:
+class TestUnchangedLevels:
     view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 50, BOB: 50}))
 
     def test_repeated_event_of_the_promoter_is_deduplicated(self) -> None:
-        # 100 is needed, and Bob, who is asked to promote himself, has 50.
+        # Changing levels needs 100. Bob is the promoter and the target, and has 50.
         prediction = predict(replace(self.view, power_levels_sender=BOB), BOB)
         assert (prediction.status, prediction.new_event, prediction.levels_changed) == (200, False, False)
 
     def test_equal_event_of_another_sender_is_authorized(self) -> None:
-        assert answer(predict(self.view, BOB)) == (400, "M_UNKNOWN", TOO_WEAK)
+        assert answer(predict(self.view, BOB)) == (400, "M_UNKNOWN", NO_LOCAL_POWER)
 
     def test_new_event_may_change_nothing(self) -> None:
         view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 100}))
@@ -151,7 +159,11 @@ class TestLevelsGrantedDespiteTheError:
     def check(self, view: RoomView, target: UserId, errcode: str, message: str) -> None:
         prediction = predict(view, target)
         assert answer(prediction) == (403, errcode, message)
-        assert (held(prediction, target), prediction.levels_changed, prediction.invited) == (100, True, False)
+        assert (level_after(prediction, target), prediction.levels_changed, prediction.invited) == (
+            100,
+            True,
+            False,
+        )
 
     def test_for_a_banned_target(self) -> None:
         view = room({ALICE: "join", BOB: "ban"})
@@ -177,5 +189,5 @@ def test_room_without_local_members_has_no_state() -> None:
 def test_target_above_the_promoter_is_not_lowered() -> None:
     content = levels({ADMIN: 100, ALICE: 50}, events={"m.room.power_levels": 50})
     prediction = predict(room({ALICE: "join"}, power_levels=content), ADMIN)
-    assert answer(prediction) == (400, "M_UNKNOWN", TOO_WEAK)
-    assert held(prediction, ADMIN) == 100
+    assert answer(prediction) == (400, "M_UNKNOWN", NO_LOCAL_POWER)
+    assert level_after(prediction, ADMIN) == 100

@@ -1,4 +1,4 @@
-"""What off-boarding promises, on random rooms: Synapse's own rules judge every step."""
+"""Properties of off-boarding on random rooms; Synapse's own rules check every step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from synadmin.power.planner import plan
 from synadmin.power.room import Account, AccountState, Goal, Reach, RoomView
 from synadmin.power.steps import Refusal
 from tests.unit.power.exhaustive import UNNAMED
-from tests.unit.power.playback import played
-from tests.unit.power.referee import Referee
-from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, hopeful, views
+from tests.unit.power.playback import after_steps
+from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, recoverable_views, views
+from tests.unit.power.synapse_rules import SynapseRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,59 +25,62 @@ if TYPE_CHECKING:
 
 THOROUGH = settings(max_examples=max(120, settings().max_examples), deadline=None)
 LEAVER = ALICE
-_ABLE = {AccountState.ACTIVE, AccountState.LOCKED}
+_USABLE = {AccountState.ACTIVE, AccountState.LOCKED}
 
 
 @dataclass
-class Leaving:
+class Offboarding:
     """The off-boarding of Alice from one room.
 
     Attributes:
-        successors: who gets control.
+        successors: the users who get control.
         allow: ``--allow``.
         leave_rooms: ``--leave-rooms``.
-        ended: how it ended: ``gone``, or why the account stays.
+        result: ``deactivated``, or the reason why the account stays.
     """
 
     successors: tuple[UserId, ...]
     allow: Reach
     leave_rooms: bool
-    ended: str = ""
+    result: str = ""
 
     def states(self, view: RoomView) -> Iterator[RoomView]:
         """Yield the room after each step, as ``user offboard --then deactivate`` takes them."""
-        handed = True
-        if depends(view, self.successors):
+        is_handed_over = True
+        if depends_on_leaver(view, self.successors):
             for user in self.successors:
                 goal = Goal(target=user, caller=ADMIN, allow=self.allow, possible=Reach.IMPERSONATE)
                 found = plan(view, goal)
                 if isinstance(found, Refusal):
-                    handed = False
+                    is_handed_over = False
                     continue
                 for number in range(1, len(found.steps) + 1):
-                    yield played(view, goal, found.steps[:number])
-                view = played(view, goal, found.steps)
-                handed = handed and user in controllers(view)
-        if not handed and not self.leave_rooms:
-            self.ended = "not handed over"
+                    yield after_steps(view, goal, found.steps[:number])
+                view = after_steps(view, goal, found.steps)
+                is_handed_over = is_handed_over and user in controllers(view)
+        if not is_handed_over and not self.leave_rooms:
+            self.result = "not handed over"
             return
-        if handed and self.allow is Reach.IMPERSONATE:
-            for state in gives_up(view):
+        if is_handed_over and self.allow is Reach.IMPERSONATE:
+            for state in after_demotion(view):
                 view = state
                 yield view
-        if depends(view) and not self.leave_rooms:
-            self.ended = "would lose control"
+        if depends_on_leaver(view) and not self.leave_rooms:
+            self.result = "would lose control"
             return
-        self.ended = "gone"
-        yield moved(view, "leave")  # whoever is deactivated leaves
+        self.result = "deactivated"
+        yield with_membership(view, "leave")  # Synapse makes a deactivated user leave
 
 
-def gives_up(view: RoomView) -> Iterator[RoomView]:
-    """Yield the room after the account's level is taken, through each user who may, and after it has left."""
+def after_demotion(view: RoomView) -> Iterator[RoomView]:
+    """Yield the room after the account lost its level, and after it left.
+
+    Each joined user who is offered for the edit must be allowed to send it.
+    """
     edit = Edit(users={LEAVER: None})
     content = edit.applied(view)
     has_power = view.levels.level_of(LEAVER) > view.levels.users_default
-    if view.membership_of(LEAVER) != "join" or not has_power or not others(view):
+    if view.membership_of(LEAVER) != "join" or not has_power or not other_local_members(view):
         return
     if not view.levels.is_creator(LEAVER):
         ruled_out = level_changes.validation_error(view, edit) or level_changes.locks_everybody_out(
@@ -89,19 +92,19 @@ def gives_up(view: RoomView) -> Iterator[RoomView]:
         if ruled_out:
             return
         for author in authors:
-            assert Referee(view).allows(author, "m.room.power_levels", content)
+            assert SynapseRules(view).allows(author, "m.room.power_levels", content)
         if authors:
             view = replace(view, power_levels=content, power_levels_sender=authors[0])
             yield view
-    assert Referee(view).membership(LEAVER, LEAVER, "leave")
-    yield moved(view, "leave")
+    assert SynapseRules(view).membership(LEAVER, LEAVER, "leave")
+    yield with_membership(view, "leave")
 
 
-def moved(view: RoomView, membership: str) -> RoomView:
+def with_membership(view: RoomView, membership: str) -> RoomView:
     return replace(view, memberships={**view.memberships, LEAVER: membership})
 
 
-def others(view: RoomView) -> list[UserId]:
+def other_local_members(view: RoomView) -> list[UserId]:
     return [user for user in view.known_local_members if user != LEAVER]
 
 
@@ -109,42 +112,46 @@ def controllers(view: RoomView) -> set[UserId]:
     return {user for user in level_changes.controllers(view) if view.is_local(user)}
 
 
-def depends(view: RoomView, successors: tuple[UserId, ...] = ()) -> bool:
-    """Whether Alice has control of the room, and no other local member who could use it has.
+def depends_on_leaver(view: RoomView, successors: tuple[UserId, ...] = ()) -> bool:
+    """Whether Alice controls the room, and no other local member with a usable account does.
 
-    Where there are successors: no other than some of them.
+    Successors do not count, unless all of them have control already.
     """
-    have = controllers(view)
-    if LEAVER not in have or not others(view) or (successors and have >= {*successors}):
+    in_control = controllers(view)
+    if (
+        LEAVER not in in_control
+        or not other_local_members(view)
+        or (successors and in_control >= {*successors})
+    ):
         return False
-    stay = have - {LEAVER, *successors}
-    return not any(user == UNNAMED or view.account_of(user).state in _ABLE for user in stay)
+    staying = in_control - {LEAVER, *successors}
+    return not any(user == UNNAMED or view.account_of(user).state in _USABLE for user in staying)
 
 
 @st.composite
-def hers(draw: st.DrawFn) -> RoomView:
-    """Draw a room that Alice has control of; others may have it, too."""
-    view = draw(hopeful())
+def rooms_of_leaver(draw: st.DrawFn) -> RoomView:
+    """Draw a room that Alice controls; others may control it, too."""
+    view = draw(recoverable_views())
     content = dict(view.power_levels or {})
     if not view.levels.is_creator(LEAVER):
-        others = draw(st.sampled_from([0, 0, 50, 100]))
-        listed = {user: min(level, others) for user, level in content["users"].items()}
+        highest = draw(st.sampled_from([0, 0, 50, 100]))
+        listed = {user: min(level, highest) for user, level in content["users"].items()}
         content["users"] = {**listed, LEAVER: 100}
     view = replace(view, power_levels=content, accounts={**view.accounts, LEAVER: Account()})
-    return replace(moved(view, "join"), joined_local_members=view.joined_local_members + 1)
+    return replace(with_membership(view, "join"), joined_local_members=view.joined_local_members + 1)
 
 
-ROOMS = st.one_of(views(), hopeful(), hers(), hers(), hers())
-LEAVINGS = st.builds(
-    Leaving,
+ROOMS = st.one_of(views(), recoverable_views(), rooms_of_leaver(), rooms_of_leaver(), rooms_of_leaver())
+OFFBOARDINGS = st.builds(
+    Offboarding,
     st.sampled_from([(BOB,), (CAROL,), (BOB, CAROL)]),
     st.sampled_from([Reach.API, Reach.IMPERSONATE, Reach.IMPERSONATE]),
     st.booleans(),
 )
 
 
-def looked_at(view: RoomView) -> RoomView:
-    """Return the room as off-boarding looks at it: every local member by name, successors who are active."""
+def as_observed(view: RoomView) -> RoomView:
+    """Return the room as off-boarding reads it: all local members are named, successors are active."""
     accounts = {**view.accounts, BOB: Account(), CAROL: Account()}
     view = replace(view, accounts=accounts, needs_levels=view.power_levels is None)
     if not view.unknown_local_members:
@@ -152,29 +159,29 @@ def looked_at(view: RoomView) -> RoomView:
     return replace(view, memberships={**view.memberships, UNNAMED: "join"})
 
 
-@given(ROOMS, LEAVINGS)
+@given(ROOMS, OFFBOARDINGS)
 @THOROUGH
-def test_no_step_removes_control_of_those_who_stay(view: RoomView, leaving: Leaving) -> None:
-    view = looked_at(view)
-    before, depended = controllers(view), depends(view)
-    after = list(leaving.states(view))
-    event(f"{leaving.ended}{' of a room that depended' if depended else ''}, {len(after)} steps")
+def test_no_step_removes_control_of_those_who_stay(view: RoomView, offboarding: Offboarding) -> None:
+    view = as_observed(view)
+    before, depended = controllers(view), depends_on_leaver(view)
+    after = list(offboarding.states(view))
+    event(f"{offboarding.result}{' of a room that depended' if depended else ''}, {len(after)} steps")
     for state in after:
         assert controllers(state) - {LEAVER} >= before - {LEAVER}
-        if not leaving.leave_rooms:
-            assert controllers(state) or not before or not others(state)
+        if not offboarding.leave_rooms:
+            assert controllers(state) or not before or not other_local_members(state)
             assert not depended or len(controllers(state)) >= len(before)
 
 
-@given(ROOMS, LEAVINGS)
+@given(ROOMS, OFFBOARDINGS)
 @THOROUGH
-def test_second_offboarding_has_nothing_to_do(view: RoomView, leaving: Leaving) -> None:
-    after = [looked_at(view), *leaving.states(looked_at(view))][-1]
-    if leaving.ended == "gone":
-        again = [*leaving.states(after)]
+def test_second_offboarding_has_nothing_to_do(view: RoomView, offboarding: Offboarding) -> None:
+    after = [as_observed(view), *offboarding.states(as_observed(view))][-1]
+    if offboarding.result == "deactivated":
+        again = [*offboarding.states(after)]
         assert [controllers(state) for state in again] == [controllers(after)] * len(again)
-        assert len(again) == 1, "that the account is deactivated"
+        assert len(again) == 1, "only the deactivation"
     else:
-        # A successor who was refused, or who has yet to join, is that the second time, too.
-        assert [*leaving.states(after)] == []
-        assert leaving.ended != "gone"
+        # A successor who was refused or has not joined yet has the same result the second time.
+        assert [*offboarding.states(after)] == []
+        assert offboarding.result != "deactivated"

@@ -1,7 +1,7 @@
-"""Rows 1 to 26 of what Make Room Admin really does, as plans and refusals; then what goes beyond the API.
+"""Plans and refusals for rows 1 to 26 of the behaviour of Make Room Admin, then plans beyond the API.
 
-Rows 17 to 22 are the server's answers to a bad alias, a bad token and too many requests: they are met
-before and after planning, and have no plan of their own.
+Rows 17 to 22 are errors of the server about an alias, a token or a rate limit. They occur before or after
+planning, so they have no plan.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from synadmin.power.room import Account, Goal, Reach, RoomView
 from synadmin.power.steps import Plan, Refusal
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, DAVE, MALLORY, levels, local, remote, room
 
-HALF = {"m.room.power_levels": 50}
+LEVELS_NEED_50 = {"m.room.power_levels": 50}
 
 
 def planned(view: RoomView, target: UserId = ADMIN, allow: Reach = Reach.API, *, join: bool = True) -> Plan:
@@ -32,7 +32,7 @@ def refused(view: RoomView, target: UserId = ADMIN, allow: Reach = Reach.API) ->
 
 
 def steps_of(found: Plan) -> list[str]:
-    """Return the steps as ``action actor → user``, local names for short."""
+    """Return the steps as ``action actor → user``, local users by their localpart."""
     return [
         f"{step.action} {_short(step.as_user)}"
         + (f" → {_short(step.user)}" if step.user != step.as_user else "")
@@ -44,7 +44,7 @@ def _short(user: UserId | None) -> str:
     return "?" if user is None else user.removesuffix(":example.org").removeprefix("@")
 
 
-class TestTheTable:
+class TestTable:
     def test_row_1_public_room_is_granted_then_joined(self) -> None:
         found = planned(room({ALICE: "join"}, join_rule="public"))
         assert steps_of(found) == ["make-room-admin alice → admin", "join admin"]
@@ -69,7 +69,8 @@ class TestTheTable:
 
     def test_row_3_level_50_is_reported(self) -> None:
         view = room(
-            {BOB: "join", ALICE: "leave"}, power_levels=levels({ALICE: 100, BOB: 50}, events=HALF, ban=60)
+            {BOB: "join", ALICE: "leave"},
+            power_levels=levels({ALICE: 100, BOB: 50}, events=LEVELS_NEED_50, ban=60),
         )
         found = planned(view)
         assert (found.level, found.promoter) == (50, BOB)
@@ -135,11 +136,11 @@ class TestTheTable:
         refusal = refused(view)
         assert refusal.reason == "needs-impersonate"
         found = planned(view, allow=Reach.IMPERSONATE)
-        # Each step of what would do is a line of its own for people, and in the one sentence for scripts.
+        # For people each step is a separate line. Scripts get one text with all steps.
         steps = [f"{number}. {step.detail}" for number, step in enumerate(found.steps, 1)]
         assert refusal.lines[1:] == ("--allow impersonate can do it:", *steps)
         assert refusal.message == " ".join(refusal.lines)
-        # The token's owner is a member and may invite: nobody else has to be asked for that.
+        # The token's owner is a member and may invite, so no other user has to.
         assert steps_of(found) == [
             "invite admin → alice",
             "join alice",
@@ -173,7 +174,7 @@ class TestTheTable:
             "join alice",
             "make-room-admin alice → admin",
             "join admin",
-            "deactivate admin → alice",  # and with that it leaves
+            "deactivate admin → alice",  # this makes Alice leave
         ]
         assert [step.puts_back for step in found.steps] == [False] * 5 + [True]
 
@@ -253,7 +254,7 @@ class TestTheTable:
         )
 
 
-class TestTheTarget:
+class TestTarget:
     def test_deactivated_target_is_refused(self) -> None:
         refusal = refused(room({ALICE: "join"}, accounts={BOB: "deactivated"}), BOB, Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("target-deactivated", None)
@@ -297,11 +298,11 @@ class TestTheTarget:
         assert "m.federate is false" in refusal.message
 
 
-class TestTheCallerAsAMember:
-    """The token's owner may do with it what any user may; that takes no more than the api."""
+class TestCallerAsMember:
+    """The token's owner may do what any user may; that needs only the reach ``api``."""
 
     def test_another_user_invites_where_the_promoter_may_not(self) -> None:
-        content = levels({ALICE: 100}, users_default=50, invite=50, events=HALF)
+        content = levels({ALICE: 100}, users_default=50, invite=50, events=LEVELS_NEED_50)
         view = room({ALICE: "leave", ADMIN: "join"}, power_levels=content)
         assert steps_of(planned(view, BOB)) == ["invite admin → bob"]
 
@@ -321,7 +322,7 @@ class TestTheCallerAsAMember:
         assert steps_of(planned(replace(view, allowed_members=frozenset({ADMIN})))) == ["join admin"]
 
 
-class TestFurtherThanTheApi:
+class TestBeyondTheApi:
     def test_departed_admin_rejoins_a_public_room(self) -> None:
         view = room({ALICE: "leave", BOB: "join"}, join_rule="public")
         assert steps_of(planned(view, allow=Reach.IMPERSONATE)) == [
@@ -358,7 +359,7 @@ class TestFurtherThanTheApi:
         assert steps_of(found)[0] == "invite ? → alice"
         assert found.needs_member
         assert found.steps[0].detail == f"As a local member, yet to be found, invite {ALICE}."
-        # Once somebody has looked, the name is used.
+        # Once the members are read, the plan names one of them.
         looked = replace(view, memberships={**view.memberships, DAVE: "join"})
         assert steps_of(planned(looked, allow=Reach.IMPERSONATE))[0] == "invite dave → alice"
 
@@ -372,12 +373,12 @@ class TestFurtherThanTheApi:
         ]
 
     def test_shadow_banned_admin_rejoins_for_make_room_admin(self) -> None:
-        # What it sends itself is dropped without a word.
+        # Synapse silently drops the events that a shadow-banned user sends.
         view = room({ALICE: "leave", BOB: "join"}, accounts={ALICE: Account(shadow_banned=True)})
         assert "make-room-admin alice → admin" in steps_of(planned(view, allow=Reach.IMPERSONATE))
 
 
-class TestTheWayIsChosen:
+class TestGivenLimits:
     def test_promoter_may_be_named(self) -> None:
         content = levels({ALICE: 100, BOB: 100})
         view = room({ALICE: "join", BOB: "join", ADMIN: "join"}, power_levels=content)
@@ -402,7 +403,7 @@ class TestTheWayIsChosen:
         assert refusal.message.endswith("This needs acting as other users. MAS is too old.")
 
 
-class TestNoWay:
+class TestImpossible:
     def test_server_is_not_in_the_room(self) -> None:
         refusal = refused(room({ALICE: "leave"}), allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("not-in-room", None)
@@ -426,7 +427,7 @@ class TestNoWay:
         assert (refusal.reason, refusal.reach) == ("no-local-power", None)
         assert f"{MALLORY} and {remote('oscar')} can change the levels" in refusal.message
 
-    def test_ghost_with_power_does_not_count(self) -> None:
+    def test_power_of_a_missing_account_does_not_count(self) -> None:
         ghost = local("ghost")
         view = room({BOB: "join"}, power_levels=levels({ghost: 100}), accounts={ghost: "missing"})
         refusal = refused(view, allow=Reach.REACTIVATE)

@@ -4,7 +4,7 @@ from synadmin.power.room import Reach
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, MALLORY, levels, remote, room
 
 
-def test_room_without_local_members_is_one_the_server_is_not_in() -> None:
+def test_server_is_not_in_a_room_without_local_members() -> None:
     assert not room({ALICE: "leave", MALLORY: "join"}).in_room
     assert room({ALICE: "join"}).in_room
     assert room({}, more_local_members=1).in_room
@@ -13,7 +13,7 @@ def test_room_without_local_members_is_one_the_server_is_not_in() -> None:
 def test_unnamed_members_are_those_beyond_the_named() -> None:
     view = room({ALICE: "join", BOB: "invite", MALLORY: "join"}, more_local_members=3)
     assert view.unknown_local_members == 3
-    # The counts of a room lag behind its state.
+    # The member counts of a room may lag behind its state.
     assert replace(view, joined_local_members=0).unknown_local_members == 0
 
 

@@ -1,4 +1,4 @@
-"""Our reading of the authorization rules against Synapse's."""
+"""Our authorization rules decide as Synapse's do."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,88 +11,88 @@ from synadmin.ids import UserId
 from synadmin.power import rules
 from synadmin.power.levels import RoomVersion
 from synadmin.power.room import RoomView
-from tests.unit.power.referee import Referee
-from tests.unit.power.rooms import ADMIN, ALICE, BOB, EVERYBODY, MALLORY, contents, levels, room, views
+from tests.unit.power.rooms import ADMIN, ALICE, ALL_USERS, BOB, MALLORY, contents, levels, room, views
+from tests.unit.power.synapse_rules import SynapseRules
 
 THOROUGH = settings(max_examples=max(120, settings().max_examples), deadline=None)
 
 
 def pairs() -> st.SearchStrategy[tuple[UserId, UserId]]:
-    return st.lists(st.sampled_from(EVERYBODY), min_size=2, max_size=2, unique=True).map(
+    return st.lists(st.sampled_from(ALL_USERS), min_size=2, max_size=2, unique=True).map(
         lambda users: (users[0], users[1])
     )
 
 
 def without_unnamed(view: RoomView) -> RoomView:
-    """Return the room with every member known by name, as the authorization rules see rooms."""
+    """Return the room without unnamed members: Synapse's rules know all members by name."""
     return replace(view, joined_local_members=len(view.known_local_members))
 
 
-@given(views(), st.sampled_from(EVERYBODY))
+@given(views(), st.sampled_from(ALL_USERS))
 @THOROUGH
 def test_levels_equal_those_of_synapse(view: RoomView, user: UserId) -> None:
-    assert view.levels.level_of(user) == Referee(view).level_of(user)
+    assert view.levels.level_of(user) == SynapseRules(view).level_of(user)
 
 
 @given(st.data())
 @THOROUGH
 def test_level_changes_are_allowed_as_in_synapse(data: st.DataObject) -> None:
     view = data.draw(views())
-    # Most changes are forbidden for reasons that other tests are about: be a powerful member, mostly.
-    sender = data.draw(st.sampled_from([*EVERYBODY, *[view.creators[0]] * 7]))
+    # Without power most changes are forbidden, which other tests cover. So the sender is mostly a creator.
+    sender = data.draw(st.sampled_from([*ALL_USERS, *[view.creators[0]] * 7]))
     if data.draw(st.integers(0, 4)):
         view = replace(view, memberships={**view.memberships, sender: "join"}, federate=True)
     new: dict[str, Any] = dict(view.power_levels or {})
     for key in data.draw(st.lists(st.sampled_from([*new, "drop"]), max_size=2)):
         new.pop(key, None)
-    # Mostly small changes to what is there: those are the ones that a rule here and there decides about.
+    # Mostly small changes: there single rules decide.
     creators = view.creators if view.version == "12" and data.draw(st.integers(0, 4)) else ()
-    other = data.draw(contents(view.version, tuple(user for user in EVERYBODY if user not in creators)))
+    other = data.draw(contents(view.version, tuple(user for user in ALL_USERS if user not in creators)))
     for key, value in other.items():
         if data.draw(st.integers(0, 2)) == 0:
             new[key] = {**new.get(key, {}), **value} if isinstance(value, dict) else value
     ours = rules.changing_power_levels(view, sender, new)
     event(f"allowed: {ours is None}")
-    assert (ours is None) == Referee(view).allows(sender, "m.room.power_levels", new)
+    assert (ours is None) == SynapseRules(view).allows(sender, "m.room.power_levels", new)
 
 
 @given(views(), pairs())
 @THOROUGH
 def test_invitations_are_allowed_as_in_synapse(view: RoomView, users: tuple[UserId, UserId]) -> None:
-    assert (rules.inviting(view, *users) is None) == Referee(view).membership(*users, "invite")
+    assert (rules.inviting(view, *users) is None) == SynapseRules(view).membership(*users, "invite")
 
 
-@given(views(), st.sampled_from(EVERYBODY))
+@given(views(), st.sampled_from(ALL_USERS))
 @THOROUGH
 def test_joins_are_allowed_as_in_synapse(view: RoomView, user: UserId) -> None:
     view = without_unnamed(view)
-    assert (rules.joining(view, user) is None) == Referee(view).join(user)
+    assert (rules.joining(view, user) is None) == SynapseRules(view).join(user)
 
 
-@given(views(), st.sampled_from(EVERYBODY))
+@given(views(), st.sampled_from(ALL_USERS))
 @THOROUGH
 def test_leaves_are_allowed_as_in_synapse(view: RoomView, user: UserId) -> None:
-    assert (rules.leaving(view, user) is None) == Referee(view).membership(user, user, "leave")
+    assert (rules.leaving(view, user) is None) == SynapseRules(view).membership(user, user, "leave")
 
 
 @given(views(), pairs())
 @THOROUGH
 def test_kicks_and_unbans_are_allowed_as_in_synapse(view: RoomView, users: tuple[UserId, UserId]) -> None:
-    theirs = Referee(view).membership(*users, "leave")
+    theirs = SynapseRules(view).membership(*users, "leave")
     assert (rules.kicking(view, *users) is None) == theirs
     if view.membership_of(users[1]) == "ban":
         assert (rules.unbanning(view, *users) is None) == theirs
 
 
-@given(views(), st.sampled_from(EVERYBODY))
+@given(views(), st.sampled_from(ALL_USERS))
 @THOROUGH
 def test_state_events_need_the_level_of_synapse(view: RoomView, user: UserId) -> None:
     ours = rules.sending_state(view, user, "m.room.name")
-    assert (ours is None) == Referee(view).allows(user, "m.room.name", {"name": "x"})
+    assert (ours is None) == SynapseRules(view).allows(user, "m.room.name", {"name": "x"})
 
 
 class TestChangingPowerLevels:
-    """The rules one by one, in words."""
+    """Single rules, and their messages."""
 
     view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 50}))
 

@@ -1,4 +1,4 @@
-"""What the planner promises, on random rooms: checked by Synapse's rules and by exhaustive search."""
+"""Properties of the planner on random rooms, checked with Synapse's rules and exhaustive search."""
 
 from dataclasses import replace
 
@@ -11,17 +11,17 @@ from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.search import Search
 from synadmin.power.steps import Plan, Refusal
 from tests.unit.power import exhaustive
-from tests.unit.power.playback import played
+from tests.unit.power.playback import after_steps
 from tests.unit.power.rooms import (
     ADMIN,
     ALICE,
+    ALL_USERS,
     BOB,
-    EVERYBODY,
     LOCALS,
     MALLORY,
-    hopeful,
     levels,
     local,
+    recoverable_views,
     room,
     views,
 )
@@ -42,35 +42,35 @@ def goals(draw: st.DrawFn) -> Goal:
     )
 
 
-@given(st.one_of(views(), hopeful(), hopeful()), goals())
+@given(st.one_of(views(), recoverable_views(), recoverable_views()), goals())
 @THOROUGH
 def test_plan_has_no_forbidden_step_and_reverts_all(view: RoomView, goal: Goal) -> None:
     found = plan(view, goal)
     event(f"{found.reach}, {len(found.steps)} steps" if isinstance(found, Plan) else "refused")
     if isinstance(found, Refusal):
         return
-    after = played(view, goal, found.steps)
+    after = after_steps(view, goal, found.steps)
 
     assert after.levels.level_of(goal.target) == found.level >= after.levels.control
     assert (found.outcome == "done") == after.has_control(goal.target)
     assert found.reach <= goal.allow
-    assert {user: after.account_of(user) for user in EVERYBODY} == {
-        user: view.account_of(user) for user in EVERYBODY
+    assert {user: after.account_of(user) for user in ALL_USERS} == {
+        user: view.account_of(user) for user in ALL_USERS
     }
-    for user in (*EVERYBODY, exhaustive.UNNAMED):
+    for user in (*ALL_USERS, exhaustive.UNNAMED):
         if user == goal.target:
             continue
         assert after.levels.level_of(user) <= view.levels.level_of(user)
         before, now = view.membership_of(user), after.membership_of(user)
-        # Who was invited, came to help and left cannot be made invited again.
+        # A helper who accepted an invitation and left again has lost the invitation.
         assert (
             now == before or (before in {"invite", "knock"} and now == "leave") or user == exhaustive.UNNAMED
         )
 
 
-@given(st.one_of(views(), hopeful(), hopeful()), goals())
+@given(st.one_of(views(), recoverable_views(), recoverable_views()), goals())
 @THOROUGH
-def test_plan_is_the_shortest_and_none_is_missed(view: RoomView, goal: Goal) -> None:
+def test_plan_is_the_shortest_and_is_found_when_there_is_one(view: RoomView, goal: Goal) -> None:
     outcome: exhaustive.Outcome = "done" if goal.join and view.is_local(goal.target) else "pending"
     goal = replace(goal, promoter=None)
     state = view.account_of(goal.target).state if view.is_local(goal.target) else AccountState.ACTIVE
@@ -83,17 +83,17 @@ def test_plan_is_the_shortest_and_none_is_missed(view: RoomView, goal: Goal) -> 
     assert (None if ours is None else len(ours)) == theirs
 
 
-@given(st.one_of(views(), hopeful(), hopeful()), goals())
+@given(st.one_of(views(), recoverable_views(), recoverable_views()), goals())
 @THOROUGH
 def test_refusal_means_no_plan_and_names_the_least_reach(view: RoomView, goal: Goal) -> None:
     goal = replace(goal, promoter=None)
     found = plan(view, goal)
     event(found.reason if isinstance(found, Refusal) else "planned")
-    # The room or the target itself rules these out, whatever the levels.
+    # These reasons come from the room or the target, and not from its levels.
     ruled_out = {"not-in-room", "target-unknown", "target-deactivated", "target-suspended", "room-blocked"}
     if isinstance(found, Plan) or found.reason in ruled_out:
         return
-    ways = (
+    sufficient = (
         reach
         for reach in Reach
         if any(
@@ -102,18 +102,19 @@ def test_refusal_means_no_plan_and_names_the_least_reach(view: RoomView, goal: G
             if outcome == "pending" or goal.join or view.membership_of(goal.target) == "join"
         )
     )
-    assert found.reach == next(ways, None)
+    assert found.reach == next(sufficient, None)
     assert found.reach is None or found.reach > goal.allow
 
 
-def powerful(number: int, membership: str) -> tuple[dict[UserId, int], dict[UserId, str]]:
+def users_with_levels(number: int, membership: str) -> tuple[dict[UserId, int], dict[UserId, str]]:
+    """Return the levels and the memberships of so many users."""
     users = [local(f"user{index}") for index in range(number)]
     return {user: index + 1 for index, user in enumerate(users)}, dict.fromkeys(users, membership)
 
 
 def test_highest_of_hundreds_of_helpers_is_chosen() -> None:
-    held, memberships = powerful(500, "leave")
-    view = room({**memberships, BOB: "join", ADMIN: "join"}, power_levels=levels(held))
+    user_levels, memberships = users_with_levels(500, "leave")
+    view = room({**memberships, BOB: "join", ADMIN: "join"}, power_levels=levels(user_levels))
     found = plan(view, Goal(target=ADMIN, caller=ADMIN, allow=Reach.IMPERSONATE))
     assert isinstance(found, Plan)
     assert (found.promoter, found.level) == (local("user499"), 500)
@@ -121,8 +122,8 @@ def test_highest_of_hundreds_of_helpers_is_chosen() -> None:
 
 
 def test_hundreds_of_useless_members_are_excluded_quickly() -> None:
-    held, memberships = powerful(500, "leave")
-    view = room({**memberships, BOB: "join"}, power_levels=levels(held, invite=1000))
+    user_levels, memberships = users_with_levels(500, "leave")
+    view = room({**memberships, BOB: "join"}, power_levels=levels(user_levels, invite=1000))
     found = plan(view, Goal(target=ADMIN, caller=ADMIN, allow=Reach.REACTIVATE))
     assert isinstance(found, Refusal)
     assert found.reason == "no-local-power"

@@ -1,4 +1,4 @@
-"""Synapse's own authorization rules, asked about a room as the planner sees it."""
+"""Synapse's own authorization rules, applied to the planner's view of a room."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from synadmin.ids import UserId, server_name_of
 from synadmin.power.room import RoomView
 
 
-class Referee:
-    """Builds the room's state from real events, and lets Synapse judge."""
+class SynapseRules:
+    """Synapse's authorization rules for one room; the room's state is built from real events."""
 
     def __init__(self, view: RoomView) -> None:
         self._view = view
@@ -25,7 +25,7 @@ class Referee:
             content["additional_creators"] = list(view.creators[1:])
         if not view.federate:
             content["m.federate"] = False
-        # The room's id comes from the create event in version 12, and is made up before.
+        # In version 12 the create event determines the room id. Before, any id will do.
         by_hash = self._version.msc4291_room_ids_as_hashes
         self._room_id = None if by_hash else f"!room:{server_name_of(sender)}"
         create = self._event("m.room.create", sender, "", content)
@@ -42,7 +42,7 @@ class Referee:
         return int(get_user_power_level(user, self._state))
 
     def allows(self, sender: UserId, event_type: str, content: dict[str, Any], state_key: str = "") -> bool:
-        """Tell whether the rules let the sender send this now. A senseless event is not allowed either."""
+        """Whether the sender may send this event now. An invalid event is not allowed either."""
         event = self._event(event_type, sender, state_key, content)
         try:
             check_state_dependent_auth_rules(event, self._state.values())
@@ -54,14 +54,14 @@ class Referee:
         return self.allows(sender, "m.room.member", {"membership": membership, **content}, user)
 
     def join(self, user: UserId) -> bool:
-        """Tell whether a user may join, vouched for by a local member where that is how it is done."""
+        """Whether a user may join; a restricted join is authorised by a local member who may invite."""
         view = self._view
         content = {}
         if user in view.allowed_members:
-            vouchers = (u for u in view.known_local_members if self.level_of(u) >= view.levels.invite)
-            voucher = next(vouchers, None)
-            if voucher is not None:
-                content["join_authorised_via_users_server"] = voucher
+            authorisers = (u for u in view.known_local_members if self.level_of(u) >= view.levels.invite)
+            authoriser = next(authorisers, None)
+            if authoriser is not None:
+                content["join_authorised_via_users_server"] = authoriser
         return self.membership(user, user, "join", **content)
 
     def _add(self, event_type: str, sender: UserId, state_key: str, content: dict[str, Any]) -> None:
@@ -74,7 +74,7 @@ class Referee:
             "state_key": state_key,
             "content": content,
             "depth": 1,
-            # Two, so that nobody is taken for the creator who joins right after making the room.
+            # With two, Synapse does not take a join for the creator's first join, which is always allowed.
             "prev_events": [] if event_type == "m.room.create" else ["$one", "$two"],
             "auth_events": [],
             "origin_server_ts": 1,
