@@ -1,4 +1,4 @@
-"""What the unit tests share: a stand-in for a homeserver, and waits that cost no time."""
+"""Fixtures for all unit tests: a stub homeserver, and a sleep that takes no time."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stub() -> Iterator[Stub]:
-    """A homeserver on loopback that answers what the test tells it to."""
+    """A homeserver on a loopback port; the test sets its answers."""
     with Stub() as server:
         yield server
 
 
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let no wait of synadmin take time, and list how many seconds each would have taken.
+    """Replace the sleep of synadmin, and return the list of the requested seconds.
 
-    Threads that earlier tests have left, such as a request that is still repeated, sleep as ever and are not
-    counted.
+    Threads that earlier tests have left, such as a request that is still retried, really sleep and are not
+    listed.
     """
     slept: list[float] = []
     sleep = time.sleep
-    left = {*threading.enumerate()} - {threading.current_thread()}
+    old_threads = {*threading.enumerate()} - {threading.current_thread()}
 
-    def nap(seconds: float) -> None:
-        of_synadmin = sys._getframe(1).f_globals["__name__"].startswith("synadmin.")  # noqa: SLF001
-        is_counted = of_synadmin and threading.current_thread() not in left
+    def fake_sleep(seconds: float) -> None:
+        called_by_synadmin = sys._getframe(1).f_globals["__name__"].startswith("synadmin.")  # noqa: SLF001
+        is_counted = called_by_synadmin and threading.current_thread() not in old_threads
         (slept.append if is_counted else sleep)(seconds)
 
-    monkeypatch.setattr(time, "sleep", nap)
+    monkeypatch.setattr(time, "sleep", fake_sleep)
     return slept

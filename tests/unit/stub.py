@@ -1,6 +1,6 @@
-"""A homeserver of a few lines, for what a real Synapse never does: silence, nonsense, redirects.
+"""A stub homeserver for answers that a real Synapse never gives: no answer, invalid JSON, redirects.
 
-It listens on loopback and speaks through real sockets, so what is asserted is what went over the wire.
+The stub listens on a loopback port. The tests check the requests and answers as they were sent.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 WHOAMI = "/_matrix/client/v3/account/whoami"
 TOKEN_CHECK = "/_synapse/admin/v1/background_updates/enabled"
-"""The request that shows whether a token has ended."""
+"""The request with which synadmin checks whether an access token is still valid."""
 ADMIN = "@admin:example.org"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer; ``broken`` closes the connection instead, ``silent`` keeps it open and says nothing."""
+    """An answer; ``broken`` closes the connection instead, ``silent`` keeps it open and sends nothing."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -39,13 +39,13 @@ class Reply:
 
 
 def json_reply(value: object, status: int = 200, **headers: str) -> Reply:
-    """Answer with JSON."""
-    named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json", **named})
+    """Return an answer with JSON."""
+    extra_headers = {name.replace("_", "-"): text for name, text in headers.items()}
+    return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json", **extra_headers})
 
 
 def refused(status: int, errcode: str, error: str = "no", **more: object) -> Reply:
-    """Answer with an error in the Matrix specification's shape."""
+    """Return a Matrix error: JSON with ``errcode`` and ``error``."""
     return json_reply({"errcode": errcode, "error": error, **more}, status)
 
 
@@ -59,7 +59,7 @@ EMPTY = Reply(200, b"")
 
 @dataclass(frozen=True)
 class Request:
-    """What arrived, as it was on the wire."""
+    """A request as the stub received it."""
 
     method: str
     target: str
@@ -72,12 +72,12 @@ class Request:
 
 
 class Stub:
-    """Answers each path with the replies set for it, one after the other; the last one stays."""
+    """Answers each path with its replies in order, and repeats the last one."""
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.requests: list[Request] = []
         self._replies: dict[str, list[Reply]] = {WHOAMI: [json_reply({"user_id": ADMIN})]}
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._connections: list[socket.socket] = []
         self.on_request: Callable[[Request], None] = lambda _: None
         stub = self
@@ -119,24 +119,26 @@ class Stub:
         return f"localhost:{self._server.server_port}"
 
     def on(self, path: str, *replies: Reply) -> None:
-        """Set the replies for a path as on the wire, with or without its query; ``*`` is any other."""
+        """Set the replies for an encoded path, with or without its query; ``*`` is any other path."""
         self._replies[path] = list(replies)
 
     @property
     def targets(self) -> list[str]:
-        """Return what was asked for: method and target, questions about a token left out."""
+        """Return method and target of each request, without those that check the access token."""
         return [
-            f"{one.method} {one.target}" for one in self.requests if one.target not in {WHOAMI, TOKEN_CHECK}
+            f"{request.method} {request.target}"
+            for request in self.requests
+            if request.target not in {WHOAMI, TOKEN_CHECK}
         ]
 
     def hang_up(self) -> None:
-        """Close the connections that are kept open."""
+        """Close all open connections."""
         for connection in self._connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def leave(self) -> None:
-        """Take no more connections; who is connected gets the answer that is under way."""
+        """Refuse new connections; requests on open connections are still answered."""
         self._server.socket.close()
 
     def __enter__(self) -> Self:
@@ -144,14 +146,14 @@ class Stub:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stopped.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
-        # http.server tidies `path`; the request line is as it came.
+        # http.server normalizes `path`; the request line is unchanged.
         target = handler.requestline.split(" ")[1]
         request = Request(
             handler.command,
@@ -161,19 +163,19 @@ class Stub:
         )
         self.requests.append(request)
         self.on_request(request)
-        known = (target, target.partition("?")[0], "*")
-        replies = next((self._replies[path] for path in known if self._replies.get(path)), None)
+        keys = (target, target.partition("?")[0], "*")
+        replies = next((self._replies[path] for path in keys if self._replies.get(path)), None)
         if replies is None:
             replies = [refused(404, "M_UNRECOGNIZED", "Unrecognized request")]
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
         if reply.silent:
-            self._over.wait(30)
+            self._stopped.wait(30)
         if reply.silent or reply.broken:
             handler.close_connection = True
             return
         try:
             _write(handler, reply)
-        except ConnectionError:  # the client has gone, without waiting for the answer
+        except ConnectionError:  # the client has closed the connection
             handler.close_connection = True
 
 
@@ -198,16 +200,16 @@ def nobody_there() -> str:
 
 
 def certificate(folder: Path) -> Path:
-    """Write a certificate for this machine, with its key, that only a client with it as CA file trusts."""
+    """Write a self-signed certificate for localhost with its key, and return the path of the file."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    here = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    alternative_names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     now = dt.datetime.now(dt.UTC)
-    signed = (
+    self_signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -215,7 +217,7 @@ def certificate(folder: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(here), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternative_names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -226,6 +228,6 @@ def certificate(folder: Path) -> Path:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        + signed.public_bytes(serialization.Encoding.PEM)
+        + self_signed.public_bytes(serialization.Encoding.PEM)
     )
     return path

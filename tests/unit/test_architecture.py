@@ -1,4 +1,4 @@
-"""docs/architecture.md and CONTRIBUTING.md say what is there: the layers, and each file of two packages."""
+"""docs/architecture.md and CONTRIBUTING.md match the code: the layers, and the files of two packages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def names(layers: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
-def test_layers_of_the_page_are_those_of_import_linter(page: str) -> None:
+def test_layers_on_the_page_match_import_linter(page: str) -> None:
     (block,) = re.findall(
         r"^```text\ncli .*?^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
-    shown = [line.split("  ")[0].split() for line in block.splitlines()[1:-1]]
-    checked = [re.findall(r"\w+", layer) for layer in LAYERS]
+    documented = [line.split("  ")[0].split() for line in block.splitlines()[1:-1]]
+    declared = [re.findall(r"\w+", layer) for layer in LAYERS]
 
-    assert [sorted(set(line) - {"|"}) for line in shown] == [
-        sorted(set(layer) - {"_version"}) for layer in checked
-    ], f"the layers in {page} are not those of pyproject.toml"
+    assert [sorted(set(line) - {"|"}) for line in documented] == [
+        sorted(set(layer) - {"_version"}) for layer in declared
+    ], f"the layers in {page} differ from those in pyproject.toml"
 
 
 def test_each_file_named_on_the_page_exists() -> None:
@@ -51,15 +51,15 @@ def test_each_module_is_described(package: str, heading: str) -> None:
         modules &= shared
     named = set(re.findall(r"(\w+)\.py", section))
 
-    assert sorted(modules - named) == [], f"{heading!r} in docs/architecture.md names no such module"
+    assert sorted(modules - named) == [], f"describe these modules below {heading!r} in docs/architecture.md"
 
 
-OURS = {"run", "journal.run", "path.stem", "' '.join(plan.command[:2])"}
-"""What a printed command may have without quotes: names that synadmin makes or has checked."""
+SAFE_EXPRESSIONS = {"run", "journal.run", "path.stem", "' '.join(plan.command[:2])"}
+"""Expressions that need no quotes in a printed command: synadmin makes or checks their values."""
 
 
-def _unquoted(node: ast.JoinedStr) -> set[str]:
-    """Return what an f-string puts between the backticks of a synadmin command."""
+def _inserted_expressions(node: ast.JoinedStr) -> set[str]:
+    """Return the expressions that an f-string inserts into a synadmin command in backticks."""
     parts = [
         f"\0{ast.unparse(part.value)}\0"
         if isinstance(part, ast.FormattedValue)
@@ -71,12 +71,12 @@ def _unquoted(node: ast.JoinedStr) -> set[str]:
 
 
 def test_printed_commands_quote_ids() -> None:
-    """An id of another server may hold quotes and semicolons; `synadmin.text.command` quotes it."""
+    """An id from another server may contain quotes and semicolons; `synadmin.text.command` quotes it."""
     unquoted = [
         (path.name, value)
         for path in sorted((ROOT / "synadmin").rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.JoinedStr)
-        for value in _unquoted(node) - OURS
+        for value in _inserted_expressions(node) - SAFE_EXPRESSIONS
     ]
     assert unquoted == []

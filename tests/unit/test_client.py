@@ -1,4 +1,4 @@
-"""The client: every resource group under its name, loaded when it is used."""
+"""The client: its attributes are the resource groups, which are imported on first use."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_package_import_is_lazy() -> None:
         "import sys, synadmin\n"
         "assert not {'requests', 'msgspec', 'click', 'json'} & set(sys.modules), 'on import'\n"
         "synapse = synadmin.Synapse('https://matrix.example.org')\n"
-        "assert not [name for name in sys.modules if name.startswith('synadmin.api')], 'before it is used'\n"
+        "assert not [name for name in sys.modules if name.startswith('synadmin.api')], 'before first use'\n"
         "synapse.rooms\n"
         "assert 'synadmin.api.users' not in sys.modules\n"
     )
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_unknown_attribute_is_an_error() -> None:
@@ -59,7 +59,7 @@ def test_unknown_attribute_is_an_error() -> None:
         _ = synadmin.Dendrite
 
 
-def test_code_of_the_readme_works(stub: Stub) -> None:
+def test_readme_example_works(stub: Stub) -> None:
     room = {"room_id": "!a", "joined_members": 3, "new_field": [1]}
     stub.on("/_synapse/admin/v1/rooms", json_reply({"rooms": [room], "total_rooms": 1}))
     with Synapse(stub.url, token="syt_x") as synapse:

@@ -1,4 +1,4 @@
-"""What is imported is declared, and what is declared is imported."""
+"""Each imported package is declared in pyproject.toml, and each declared package is imported."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-# The benchmarks are scripts, which import each other by their names.
-OURS = {"synadmin", "tests", *(file.stem for file in (ROOT / "benchmarks").glob("*.py"))}
-# Where the name of an import is not the name of the package.
+# The benchmarks are scripts that import each other by file name.
+OWN_MODULES = {"synadmin", "tests", *(file.stem for file in (ROOT / "benchmarks").glob("*.py"))}
+# Imports whose name differs from the name of their package.
 PACKAGES = {
     "dns": "dnspython",
     "dotenv": "python-dotenv",
     "markdown_it": "markdown-it-py",
     "psycopg2": "psycopg2-binary",
     "synapse": "matrix-synapse",
-    "twisted": "matrix-synapse",  # Synapse brings it
+    "twisted": "matrix-synapse",  # a dependency of Synapse
     "xdist": "pytest-xdist",
     "prometheus_client": "prometheus-client",
     "sphinx_click": "sphinx-click",
 }
-# Programs, plugins and stubs: they are run or found, not imported.
+# Programs, plugins and type stubs: no code imports them.
 NOT_IMPORTED = {
     "hatchling", "import-linter", "mypy", "ruff", "pytest-xdist", "furo", "myst-parser", "sphinx-click",
     "sphinx-copybutton", "sphinx",
@@ -47,7 +47,7 @@ def declared(requirements: Iterable[str]) -> set[str]:
 
 @functools.cache
 def _imported(folder: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    packages: dict[str, str] = {}
     for file in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names: list[str] = []
@@ -57,13 +57,13 @@ def _imported(folder: str) -> dict[str, str]:
                 names = [node.module]
             for name in names:
                 top = name.partition(".")[0]
-                if top not in sys.stdlib_module_names and top not in OURS:
-                    found[PACKAGES.get(top, top)] = f"{file.relative_to(ROOT)} imports {name}"
-    return found
+                if top not in sys.stdlib_module_names and top not in OWN_MODULES:
+                    packages[PACKAGES.get(top, top)] = f"{file.relative_to(ROOT)} imports {name}"
+    return packages
 
 
 def imported(*folders: str) -> dict[str, str]:
-    """Return the package of each import that is not of the standard library or ours, and a file with it."""
+    """Return the third-party packages that the folders import, and where each is imported."""
     return {package: where for folder in folders for package, where in _imported(folder).items()}
 
 

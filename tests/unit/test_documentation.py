@@ -1,4 +1,4 @@
-"""Pages and pictures that are read off the program are what it says now."""
+"""Generated pages and pictures are up to date."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGES: dict[str, str] = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
 
 @pytest.mark.parametrize("name", PAGES)
 def test_generated_pages_are_current(name: str) -> None:
-    assert (DOCS / name).read_text("utf-8") == PAGES[name], "`make reference` writes it anew"
+    assert (DOCS / name).read_text("utf-8") == PAGES[name], "run `make reference` to update this page"
 
 
 @pytest.mark.parametrize("width", [1400, 400])

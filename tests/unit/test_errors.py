@@ -1,4 +1,4 @@
-"""Errors: one root, one line, no secrets."""
+"""Errors: their common base class, message, hint and Matrix error code."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from synadmin import errors
 from synadmin.errors import ConnectError, MatrixError, RateLimitedError, SynadminError
 
-_ALL = [value for _, value in inspect.getmembers(errors, inspect.isclass)]
+_ERRORS = [value for _, value in inspect.getmembers(errors, inspect.isclass)]
 
 
-@pytest.mark.parametrize("kind", _ALL)
+@pytest.mark.parametrize("kind", _ERRORS)
 def test_root_error_catches_all(kind: type[Exception]) -> None:
     assert issubclass(kind, SynadminError)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in _ALL if issubclass(kind, MatrixError)])
+@pytest.mark.parametrize("kind", [kind for kind in _ERRORS if issubclass(kind, MatrixError)])
 def test_matrix_error_has_text_errcode_and_status(kind: type[MatrixError]) -> None:
     error = kind(status=403, errcode="M_FORBIDDEN", reason="You are not a server admin")
     assert str(error) == "You are not a server admin (M_FORBIDDEN, HTTP 403)"

@@ -1,4 +1,4 @@
-"""Our own files, in directories where others lay traps."""
+"""Files that synadmin writes, also in directories where other users can plant files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
 
-_HOLD = """
+_HOLD_LOCK = """
 import sys, time
 from pathlib import Path
 from synadmin.files import locked
@@ -49,7 +49,7 @@ def loose_umask() -> Iterator[None]:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
-    """A directory like /tmp."""
+    """A directory with the permissions of /tmp."""
     path = tmp_path / "shared"
     path.mkdir()
     path.chmod(0o1777)
@@ -79,11 +79,11 @@ def test_full_disk_keeps_the_old_content(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "profile"
     path.write_text("old", "utf-8")
 
-    def full(_descriptor: int) -> None:
+    def disk_full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("synadmin.files.os.fsync", full)
+        patched.setattr("synadmin.files.os.fsync", disk_full)
         with pytest.raises(SettingsError, match="no space left on device"):
             replace_file(path, "new")
     assert path.read_text("utf-8") == "old"
@@ -101,7 +101,7 @@ def test_file_is_private_under_any_umask(tmp_path: Path) -> None:
 def test_planted_temporary_file_is_not_opened(shared: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious", "utf-8")
-    # The names that drafts had before: a hard link, a symbolic link, a pipe.
+    # Temporary files of earlier versions had these names: a hard link, a symbolic link, a pipe.
     (shared / ".report.draft").hardlink_to(victim)
     (shared / f".report.{os.getpid()}").symlink_to(victim)
     os.mkfifo(shared / ".report.tmp")
@@ -148,11 +148,11 @@ def test_file_of_another_user_is_replaced(shared: Path) -> None:
     path.chmod(0o666)
     os.chown(path, _NOBODY, _NOBODY)
     replace_file(path, "text")
-    found = path.stat()
-    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (0, 0o600)
+    status = path.stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o600)
 
 
-def test_pipe_or_device_is_refused_for_a_file(tmp_path: Path) -> None:
+def test_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "profile")
     for path in (tmp_path / "profile", Path("/dev/null")):
         with pytest.raises(SettingsError, match="is a pipe, a socket or a device"):
@@ -169,12 +169,12 @@ def test_report_is_written_to_a_given_device_or_pipe(tmp_path: Path) -> None:
     long = "x" * 300_000  # more than a pipe holds
     count = f"print(len(open({str(tmp_path / 'pipe')!r}).read()))"
     with subprocess.Popen([sys.executable, "-c", count], stdout=subprocess.PIPE) as reader:
-        until = time.monotonic() + 20
+        deadline = time.monotonic() + 20
         while reader.poll() is None:
             try:
                 replace_file(tmp_path / "pipe", long, into_devices=True)
-            except SettingsError:  # it has not opened it yet
-                assert time.monotonic() < until
+            except SettingsError:  # the reader has not opened the pipe yet
+                assert time.monotonic() < deadline
                 time.sleep(0.05)
             else:
                 break
@@ -255,12 +255,12 @@ def test_waiting_lock_continues_when_free(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     order: list[str] = []
 
-    def second() -> None:
+    def take_lock() -> None:
         with locked(path, wait=True):
             order.append("second")
 
     with locked(path):
-        thread = threading.Thread(target=second)
+        thread = threading.Thread(target=take_lock)
         thread.start()
         time.sleep(0.3)
         order.append("first")
@@ -278,7 +278,7 @@ def test_lock_wait_is_bounded(tmp_path: Path) -> None:
 def test_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "state" / "lock"
     assert not is_locked(path)
-    with subprocess.Popen([sys.executable, "-c", _HOLD, str(path)], stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen([sys.executable, "-c", _HOLD_LOCK, str(path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         assert is_locked(path)
@@ -315,6 +315,6 @@ def test_lock_file_of_another_user_is_refused(shared: Path) -> None:
     path = shared / "lock"
     path.touch()
     os.chown(path, _NOBODY, _NOBODY)
-    # Some kernels refuse to open it (fs.protected_regular), and say so in other words.
+    # Some kernels refuse to open the file (fs.protected_regular), so the end of the message differs.
     with pytest.raises(SettingsError, match="cannot make the lock"), locked(path):
         pass

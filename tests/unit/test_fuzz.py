@@ -1,4 +1,4 @@
-"""A small part of ``make fuzz``: the same inputs every time."""
+"""A small part of ``make fuzz``, with the same inputs in each run."""
 
 from __future__ import annotations
 

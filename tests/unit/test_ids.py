@@ -1,4 +1,4 @@
-"""Identifiers: what a person may type, and what becomes of it in a path."""
+"""Identifiers: which are valid, and how they are encoded in a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library as a program sees it: public names, settings, journal, lists, an invalid token."""
+"""The Python library: public names, settings, journal, lists, and an invalid token."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_public_name_exists_and_has_a_docstring() -> None:
 def test_code_of_the_page_passes_mypy_and_pyright(tmp_path: Path) -> None:
     script = tmp_path / "library_page_program.py"
     script.write_text(program(to_run=False), "utf-8")
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), str(script)],
         cwd=ROOT,
         capture_output=True,
@@ -45,7 +45,7 @@ def test_code_of_the_page_passes_mypy_and_pyright(tmp_path: Path) -> None:
         timeout=300,
         check=False,
     )
-    assert ended.returncode == 0, ended.stdout
+    assert process.returncode == 0, process.stdout
 
 
 def test_client_is_made_from_a_profile(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,22 +80,22 @@ def test_invalid_token_has_a_hint(stub: Stub) -> None:
 
 
 def test_list_has_total_and_first(stub: Stub) -> None:
-    some = [{"room_id": f"!{number}:example.org"} for number in range(3)]
-    stub.on(ROOMS, json_reply({"rooms": some, "total_rooms": 37, "offset": 0}))
+    listed = [{"room_id": f"!{number}:example.org"} for number in range(3)]
+    stub.on(ROOMS, json_reply({"rooms": listed, "total_rooms": 37, "offset": 0}))
     with Synapse(stub.url, token="syt_x", journal=None) as synapse:
         rooms = synapse.rooms.list()
         assert rooms.total == 37
         assert [room.room_id for room in rooms.first(2)] == ["!0:example.org", "!1:example.org"]
 
 
-def test_own_request_encodes_ids(stub: Stub) -> None:
+def test_custom_request_encodes_ids(stub: Stub) -> None:
     stub.on("*", json_reply({"total": 2}))
     with Synapse(stub.url, token="syt_x", journal=None) as synapse:
         assert synapse.request("GET", "/x/{room}", room="!a/b:example.org") == {"total": 2}
     assert stub.requests[-1].target == "/x/%21a%2Fb%3Aexample.org"
 
 
-def test_own_change_is_not_repeated_after_a_lost_answer(stub: Stub) -> None:
+def test_custom_change_is_not_repeated_after_a_lost_answer(stub: Stub) -> None:
     stub.on("/x", BROKEN, json_reply({}))
     with Synapse(stub.url, token="syt_x", journal=None) as synapse, pytest.raises(synadmin.ConnectError):
         synapse.request("POST", "/x", body={})

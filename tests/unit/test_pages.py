@@ -1,4 +1,4 @@
-"""Every page renders as GitHub-flavoured Markdown: on a forge, in the clone, on the site."""
+"""Every page is valid GitHub-flavoured Markdown, and its links and commands work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
-# linkify only makes bare addresses clickable, and needs a package of its own.
+# linkify needs another package, and only turns bare URLs into links.
 PARSER = MarkdownIt("gfm-like", {"linkify": False})
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -36,7 +36,7 @@ def tokens(page: Path) -> list[Token]:
 
 
 def texts(page: Path) -> Iterator[str]:
-    """Yield the text that a reader sees outside of code, a paragraph, heading or cell at a time."""
+    """Yield the visible text outside of code: one paragraph, heading or table cell at a time."""
     for token in tokens(page):
         if token.type == "inline":
             yield "".join(
@@ -48,16 +48,16 @@ def texts(page: Path) -> Iterator[str]:
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives the headings of a page."""
-    found: dict[str, int] = {}
+    last_numbers: dict[str, int] = {}
     all_tokens = tokens(page)
     for opening, inline in itertools.pairwise(all_tokens):
         if opening.type == "heading_open":
             title = "".join(child.content for child in inline.children or [])
             anchor = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
-            found[anchor] = found.get(anchor, -1) + 1
+            last_numbers[anchor] = last_numbers.get(anchor, -1) + 1
     return {
         f"{anchor}-{number}" if number else anchor
-        for anchor, last in found.items()
+        for anchor, last in last_numbers.items()
         for number in range(last + 1)
     }
 
@@ -85,8 +85,8 @@ def test_links_have_text_and_a_target(page: Path) -> None:
         if re.match(r"[a-z]+:", path):
             continue
         file = (page.parent / path).resolve() if path else page
-        assert file.is_relative_to(ROOT), f"{target} leads out of the repository"
-        assert file.exists(), f"{target} leads nowhere"
+        assert file.is_relative_to(ROOT), f"{target} is outside of the repository"
+        assert file.exists(), f"{target} does not exist"
         assert not anchor or anchor in anchors(file), f"{target}: {file.name} has no such heading"
 
 
@@ -137,7 +137,7 @@ def test_commands_on_pages_exist_with_their_options(page: Path) -> None:
         try:
             parse(shlex.split(command, comments=True)[1:])
         except (click.MissingParameter, NoArgsIsHelpError):
-            # A sentence may name a command alone: `synadmin room power`. What can be copied is complete.
+            # A sentence may name a command without its arguments; the commands of these pages are complete.
             assert page.name not in {"README.md", "tasks.md"}, command
         except click.UsageError as error:
             pytest.fail(f"{command}: {error.format_message()}")
@@ -146,18 +146,18 @@ def test_commands_on_pages_exist_with_their_options(page: Path) -> None:
 
 
 def parse(words: list[str]) -> None:
-    """Parse a command line as click does, without running it. What stands for a value (ROOM) is a value."""
+    """Parse a command line as click does, without running it. A placeholder (ROOM) counts as a value."""
     command: click.Command = app
     context: click.Context | None = None
     name: str | None = "synadmin"
     while True:
         context = command.make_context(name, words, parent=context, resilient_parsing=False)
-        words = [*context._protected_args, *context.args]  # noqa: SLF001  click keeps the words of a group there
+        words = [*context._protected_args, *context.args]  # noqa: SLF001  click has the arguments of a group there
         if not isinstance(command, click.Group) or not words:
             return
-        name, found, words = command.resolve_command(context, words)
-        assert found is not None
-        command = found
+        name, subcommand, words = command.resolve_command(context, words)
+        assert subcommand is not None
+        command = subcommand
 
 
 def test_tasks_page_has_at_least_thirty_tasks() -> None:
@@ -168,11 +168,11 @@ def test_tasks_page_has_at_least_thirty_tasks() -> None:
 def test_chinese_readme_has_the_commands_of_the_english_one() -> None:
     english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
 
-    def shown(page: Path) -> list[str]:
+    def code_blocks(page: Path) -> list[str]:
         return [token.content for token in tokens(page) if token.type == "fence"]
 
-    def in_tables(page: Path) -> list[str]:
+    def table_commands(page: Path) -> list[str]:
         return re.findall(r"^\| .*? \| (`synadmin .*?`) \|", page.read_text("utf-8"), re.MULTILINE)
 
-    assert shown(chinese) == shown(english)
-    assert in_tables(chinese) == in_tables(english) != []
+    assert code_blocks(chinese) == code_blocks(english)
+    assert table_commands(chinese) == table_commands(english) != []

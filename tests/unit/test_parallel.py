@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def test_pool_runs_in_parallel_and_returns_each_result() -> None:
     pool = Pool(4)
-    together = threading.Barrier(4)
+    barrier = threading.Barrier(4)
 
     def doubled(number: int) -> int:
-        together.wait(10)
+        barrier.wait(10)
         return number * 2
 
     futures = [pool.submit(doubled, number) for number in range(4)]
@@ -38,17 +38,17 @@ def test_error_is_raised_where_the_result_is_read() -> None:
 
 @contextmanager
 def busy(pool: Pool) -> Iterator[None]:
-    """Have a pool's one worker wait while the block runs."""
-    begun, free = threading.Event(), threading.Event()
+    """Keep the only worker of a pool busy while the block runs."""
+    started, release = threading.Event(), threading.Event()
 
-    def waiting() -> None:
-        begun.set()
-        free.wait(10)
+    def wait() -> None:
+        started.set()
+        release.wait(10)
 
-    first = pool.submit(waiting)
-    begun.wait(10)
+    first = pool.submit(wait)
+    started.wait(10)
     yield
-    free.set()
+    release.set()
     first.result(10)
 
 
@@ -64,14 +64,14 @@ def test_closed_pool_starts_nothing() -> None:
 def test_cancelled_work_is_not_done() -> None:
     pool = Pool(1)
     with busy(pool):
-        second = pool.submit(lambda: pytest.fail("it was called off"))
+        second = pool.submit(lambda: pytest.fail("it was cancelled"))
         assert second.cancel()
     assert pool.submit(lambda: "next").result(10) == "next"
     pool.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not let anybody choose")
-def test_audit_uses_one_core_and_later_work_all() -> None:
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no CPU affinity")
+def test_on_one_core_limits_the_pool_to_one_core() -> None:
     before = os.sched_getaffinity(0)
     with on_one_core():
         pool = Pool(2)
@@ -81,7 +81,7 @@ def test_audit_uses_one_core_and_later_work_all() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_audit_runs_where_no_core_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_works_where_cpu_affinity_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_pid: int, _cores: object) -> None:
         raise PermissionError
 
@@ -93,11 +93,11 @@ def test_audit_runs_where_no_core_can_be_chosen(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_results_are_ordered_and_lookahead_is_bounded() -> None:
-    begun: list[int] = []
+    started: list[int] = []
     first_two = threading.Barrier(2)
 
     def work(number: int) -> int:
-        begun.append(number)
+        started.append(number)
         if number < 2:
             first_two.wait(60)
         return number * 2
@@ -105,7 +105,7 @@ def test_results_are_ordered_and_lookahead_is_bounded() -> None:
     results = side_by_side(work, range(100), at_once=2)
     assert [next(results), next(results)] == [0, 2]
     results.close()
-    assert len(begun) <= 6
+    assert len(started) <= 6
 
 
 def test_failure_is_raised_in_order() -> None:
@@ -120,26 +120,26 @@ def test_concurrency_of_one_needs_no_thread() -> None:
     assert set(results) == {threading.main_thread()}
 
 
-def test_next_things_are_looked_at_while_the_caller_works() -> None:
-    begun = [threading.Event() for _ in range(20)]
+def test_next_items_are_read_while_the_caller_works() -> None:
+    started = [threading.Event() for _ in range(20)]
 
-    def look(number: int) -> int:
-        if number < len(begun):
-            begun[number].set()
+    def read(number: int) -> int:
+        if number < len(started):
+            started[number].set()
         if number == 3:
             raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason="not found")
         return number * 2
 
-    ask = looking_ahead(look, range(20), at_once=2)
-    assert ask(0) == 0
-    assert begun[1].wait(60)
-    assert not begun[10].is_set()
-    assert ask(2) == 4  # one was left out
+    get = looking_ahead(read, range(20), at_once=2)
+    assert get(0) == 0
+    assert started[1].wait(60)
+    assert not started[10].is_set()
+    assert get(2) == 4  # item 1 was skipped
     with pytest.raises(NotFoundError):
-        ask(3)
-    assert [ask(19), ask(19), ask(30)] == [38, 38, 60]
+        get(3)
+    assert [get(19), get(19), get(30)] == [38, 38, 60]
 
 
-def test_single_thing_is_looked_at_without_a_thread() -> None:
-    ask = looking_ahead(lambda _: threading.current_thread(), [1], at_once=8)
-    assert ask(1) is threading.main_thread()
+def test_single_item_is_read_without_a_thread() -> None:
+    get = looking_ahead(lambda _: threading.current_thread(), [1], at_once=8)
+    assert get(1) is threading.main_thread()

@@ -1,4 +1,4 @@
-"""What `make release` builds, and the steps of the Containerfile, with nothing from the network."""
+"""The files that `make release` builds, and the steps of the Containerfile, without the network."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 SHARE: dict[str, str] = dict(runpy.run_path(str(ROOT / "docs" / "share.py"))["files"]())
-# Dependencies are those of the tests; pip resolves them from there, and asks no index.
+# pip finds the dependencies among the packages of the tests, and uses no package index.
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"}
 
 
 def run(words: list[str], **environment: str) -> str:
-    ended = subprocess.run(
+    process = subprocess.run(
         words, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
     )
-    assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
-    return ended.stdout
+    assert process.returncode == 0, (words, process.stdout, process.stderr)
+    return process.stdout
 
 
-def lend_packages(venv: Path) -> None:
-    """Let a virtual environment import what the tests have, but for synadmin itself."""
+def add_packages_of_the_tests(venv: Path) -> None:
+    """Let a virtual environment import the packages that the tests use, except synadmin."""
     (site,) = venv.glob("lib/python*/site-packages")
-    lent = Path(sysconfig.get_path("purelib"))
-    (site / "lent.pth").write_text(f"{lent}\n", "utf-8")
+    packages = Path(sysconfig.get_path("purelib"))
+    (site / "packages.pth").write_text(f"{packages}\n", "utf-8")
 
 
 def test_each_command_is_in_a_man_page() -> None:
@@ -57,7 +57,7 @@ def test_each_command_is_in_a_man_page() -> None:
     assert "synadmin-room(1)" in pages["man/man1/synadmin.1"].replace("\\-", "-")
 
 
-@pytest.mark.skipif(shutil.which("man") is None, reason="there is no man")
+@pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
 def test_man_page_shows_examples_unchanged(tmp_path: Path) -> None:
     page = tmp_path / "synadmin-room.1"
     page.write_text(SHARE["man/man1/synadmin-room.1"], "utf-8")
@@ -87,41 +87,41 @@ def test_wheel_installs_man_pages_completions_and_units(tmp_path: Path) -> None:
         shutil.copy(ROOT / name, source)
     run([sys.executable, str(ROOT / "docs" / "share.py"), str(source / "build" / "share")])
     run([sys.executable, "-m", "venv", "--without-pip", str(venv)])
-    lend_packages(venv)
+    add_packages_of_the_tests(venv)
     python = str(venv / "bin" / "python")
     pip = [sys.executable, "-m", "pip", "--python", python, "install"]
     run([*pip, "--no-deps", "--no-build-isolation", str(source)], **OFFLINE)
-    placed = {
+    installed = {
         str(path.relative_to(venv / "share")): path.read_text("utf-8")
         for path in (venv / "share").rglob("*")
         if path.is_file()
     }
-    assert placed == SHARE
+    assert installed == SHARE
     assert run([str(venv / "bin" / "synadmin"), "--version"]) == f"synadmin {__version__}\n"
 
 
 class Image:
-    """A Containerfile, carried out in a plain directory: its root, and what it sets."""
+    """Runs the steps of a Containerfile in a plain directory, and records what they set."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.environment: dict[str, str] = {}
         self.user = ""
-        self.start: list[str] = []
-        self.default: list[str] = []
+        self.entrypoint: list[str] = []
+        self.command: list[str] = []
 
-    def at(self, text: str) -> str:
-        """Return a text with the image's paths below its root, and its user the one who runs the tests."""
+    def translate(self, text: str) -> str:
+        """Return a text with the paths of the image below its root, and the user of the tests as its user."""
         text = re.sub(r"(?<![\w.])/(?=src|opt|var)", f"{self.root}/", text)
         return text.replace("-o 10001 -g 10001", f"-o {os.getuid()} -g {os.getgid()}")
 
-    def carry_out(self, line: str, outside: Mapping[str, str]) -> None:
+    def run_step(self, line: str, build_environment: Mapping[str, str]) -> None:
         instruction, _, rest = line.partition(" ")
         match instruction:
             case "COPY" if not rest.startswith("--from="):
                 *names, target = rest.split()
                 for name in names:
-                    place = Path(self.at(target))
+                    place = Path(self.translate(target))
                     place.parent.mkdir(exist_ok=True)
                     if (ROOT / name).is_dir():
                         shutil.copytree(ROOT / name, place)
@@ -131,17 +131,17 @@ class Image:
             case "RUN":
                 line = rest.replace("python3 ", f"{shlex.quote(sys.executable)} ")
                 line = line.replace(" install ", " install --no-build-isolation ")
-                run(["sh", "-c", self.at(line)], **outside)
+                run(["sh", "-c", self.translate(line)], **build_environment)
                 for venv in self.root.glob("opt/*"):
-                    lend_packages(venv)
+                    add_packages_of_the_tests(venv)
             case "ENV":
-                self.environment |= dict(word.split("=", 1) for word in self.at(rest).split())
+                self.environment |= dict(word.split("=", 1) for word in self.translate(rest).split())
             case "USER":
                 self.user = rest
             case "ENTRYPOINT":
-                self.start = json.loads(rest)
+                self.entrypoint = json.loads(rest)
             case "CMD":
-                self.default = json.loads(rest)
+                self.command = json.loads(rest)
 
 
 def test_containerfile_steps_give_a_working_synadmin(tmp_path: Path) -> None:
@@ -149,12 +149,12 @@ def test_containerfile_steps_give_a_working_synadmin(tmp_path: Path) -> None:
     text = (ROOT / "Containerfile").read_text("utf-8")
     image = Image(tmp_path)
     for line in text.splitlines():
-        image.carry_out(line, OFFLINE)
+        image.run_step(line, OFFLINE)
     assert "SYNADMIN_" not in text, "no token and no homeserver in the image"
     assert image.user == "10001:10001"
-    program = shutil.which(image.start[0], path=image.environment["PATH"])
+    program = shutil.which(image.entrypoint[0], path=image.environment["PATH"])
     assert program == str(tmp_path / "opt" / "synadmin" / "bin" / "synadmin")
-    shown = run([program, *image.default], **image.environment)
+    shown = run([program, *image.command], **image.environment)
     assert shown.startswith("Usage: synadmin")
     state = tmp_path / "var" / "lib" / "synadmin"
     assert state.stat().st_mode & 0o777 == 0o700
@@ -163,7 +163,7 @@ def test_containerfile_steps_give_a_working_synadmin(tmp_path: Path) -> None:
         "SYNADMIN_ACCESS_TOKEN_FILE": str(tmp_path / "token"),
         "SYNADMIN_HOMESERVER": "http://127.0.0.1:9",
     }
-    ended = subprocess.run(
+    process = subprocess.run(
         [program, "whoami"], env=image.environment | settings, capture_output=True, text=True, check=False
     )
-    assert (ended.returncode, "the access token is empty" in ended.stderr) == (2, True), ended.stderr
+    assert (process.returncode, "the access token is empty" in process.stderr) == (2, True), process.stderr

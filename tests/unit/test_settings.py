@@ -1,4 +1,4 @@
-"""Settings: where they come from, what goes before what, and what is no setting at all."""
+"""Settings: their sources, their precedence, and values that are not valid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OURS = "SYNADMIN_HOMESERVER=https://ours.example\nSYNADMIN_ACCESS_TOKEN=syt_ours
 
 
 @pytest.fixture(autouse=True)
-def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -50,7 +50,7 @@ def test_precedence_is_option_environment_dotenv_profile(
     assert settings.load().homeserver == "https://environment.example"
     loaded = settings.load(options={HOMESERVER: "https://option.example", "SYNADMIN_TIMEOUT": None})
     assert loaded.homeserver == "https://option.example"
-    assert loaded.timeout == 2.0  # each setting for itself
+    assert loaded.timeout == 2.0  # each setting has its own precedence
 
 
 def test_settings_have_defaults() -> None:
@@ -72,7 +72,7 @@ def test_profile_is_chosen_by_option_or_environment(monkeypatch: pytest.MonkeyPa
 def test_environment_that_replaces_the_named_profile_is_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A pasted `synadmin --profile club ...` must not change another server without a word."""
+    """A pasted `synadmin --profile club ...` must not change another server without a warning."""
     _profile("SYNADMIN_HOMESERVER=https://club.example\n", "club")
     assert settings.load(profile="club").warnings == ()
     monkeypatch.setenv("SYNADMIN_HOMESERVER", "https://club.example/")
@@ -322,11 +322,11 @@ def test_profile_is_private_from_its_first_byte(monkeypatch: pytest.MonkeyPatch)
     modes: list[int] = []
     opened = os.fdopen
 
-    def look_first(descriptor: int, *args: object, **options: object) -> object:
+    def record_mode(descriptor: int, *args: object, **options: object) -> object:
         modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
         return opened(descriptor, *args, **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("synadmin.files.os.fdopen", look_first)
+    monkeypatch.setattr("synadmin.files.os.fdopen", record_mode)
     path = settings.write_profile("club", {TOKEN: "syt_secret"})
     assert modes == [0o600]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -337,18 +337,18 @@ def test_profile_is_replaced_atomically(monkeypatch: pytest.MonkeyPatch) -> None
     path = settings.write_profile("club", {HOMESERVER: "https://example.org", TOKEN: "syt_old"})
     before = path.read_text()
 
-    def full(_descriptor: int) -> None:
+    def disk_full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("synadmin.files.os.fsync", full)
+        patched.setattr("synadmin.files.os.fsync", disk_full)
         with pytest.raises(SettingsError, match=r"cannot write .*: no space left on device"):
             settings.write_profile("club", {TOKEN: "syt_new"})
     assert path.read_text() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["club.env"]
     old = path.stat().st_ino
     settings.write_profile("club", {TOKEN: "syt_new"})
-    assert path.stat().st_ino != old  # another file under the same name: nobody reads half of one
+    assert path.stat().st_ino != old  # the file was replaced: no reader sees a partial file
 
 
 def test_other_lines_of_a_profile_are_kept() -> None:
@@ -527,12 +527,12 @@ def test_unreachable_default_profile_is_ignored(home: str, monkeypatch: pytest.M
 
 
 def test_environment_is_enough_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(_path: object) -> Path:
+    def no_home(_path: object) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", classmethod(none))
+    monkeypatch.setattr(Path, "home", classmethod(no_home))
     monkeypatch.setenv(HOMESERVER, "https://ours.example")
     loaded = settings.load()
     assert (loaded.homeserver, loaded.journal.is_relative_to(os.devnull)) == ("https://ours.example", True)
@@ -554,9 +554,9 @@ def test_too_long_ca_file_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_home_directory_of_a_non_unicode_user_is_reported() -> None:
-    held = settings.Settings("club", {"SYNADMIN_JOURNAL": "~a\ud800/journal"})
+    loaded = settings.Settings("club", {"SYNADMIN_JOURNAL": "~a\ud800/journal"})
     with pytest.raises(SettingsError, match=r"SYNADMIN_JOURNAL: .* is not a valid file name"):
-        _ = held.journal
+        _ = loaded.journal
 
 
 def test_profile_that_is_not_utf_8_is_reported_and_kept() -> None:
@@ -570,9 +570,14 @@ def test_profile_that_is_not_utf_8_is_reported_and_kept() -> None:
 def test_example_file_names_every_setting_with_its_default() -> None:
     text = (Path(__file__).parents[2] / ".env.example").read_text("utf-8")
     named = dict(re.findall(r"^(?:# )?(SYNADMIN_[A-Z_]+)=(.*)$", text, re.MULTILINE))
-    # What `synadmin login` keeps beside the token.
-    kept = {settings.MAS_SESSION, settings.REFRESH_TOKEN, settings.REFRESH_CLIENT, settings.TOKEN_EXPIRES}
-    assert set(named) == set(settings.NAMES) - kept
+    # Settings that `synadmin login` saves in addition to the token.
+    saved_by_login = {
+        settings.MAS_SESSION,
+        settings.REFRESH_TOKEN,
+        settings.REFRESH_CLIENT,
+        settings.TOKEN_EXPIRES,
+    }
+    assert set(named) == set(settings.NAMES) - saved_by_login
     defaults = settings.Settings("default", {})
     assert float(named["SYNADMIN_TIMEOUT"]) == defaults.timeout
     assert int(named["SYNADMIN_CONCURRENCY"]) == defaults.concurrency

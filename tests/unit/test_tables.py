@@ -1,4 +1,4 @@
-"""Rendering: the same records in four formats, and nothing in them that anything obeys."""
+"""Output of records in four formats, with control characters and formulas escaped."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ COLUMNS = [
 
 def _written(
     records: Sequence[Mapping[str, Any]],
-    form: str,
+    output_format: str,
     columns: Sequence[Column] = COLUMNS,
     **options: Any,  # noqa: ANN401
 ) -> str:
     out = io.StringIO()
-    write(records, columns, form, out, **options)
+    write(records, columns, output_format, out, **options)
     return out.getvalue()
 
 
 def _dangerous(text: str) -> list[str]:
-    """Return what a terminal would obey or hide, line breaks between the lines excepted."""
+    """Return the characters that a terminal would interpret or hide, except line breaks."""
     return [
         character
         for character in text
@@ -77,10 +77,14 @@ def _dangerous(text: str) -> list[str]:
 
 
 def test_each_format_is_distinct() -> None:
-    written = {form: _written(ROOMS, form) for form in FORMATS}
-    as_tables = [form for form, text in written.items() if form != "table" and text == written["table"]]
+    written = {output_format: _written(ROOMS, output_format) for output_format in FORMATS}
+    written_as_tables = [
+        output_format
+        for output_format, text in written.items()
+        if output_format != "table" and text == written["table"]
+    ]
 
-    assert as_tables == [], "`write` in synadmin/tables.py does not know these and writes a table"
+    assert written_as_tables == [], "`write` in synadmin/tables.py writes a table for these formats"
 
 
 def test_table_is_readable() -> None:
@@ -119,17 +123,17 @@ def test_json_is_one_valid_array(count: int) -> None:
     assert text.endswith("]\n")
 
 
-@pytest.mark.parametrize("form", ["json", "ndjson", "csv"])
-def test_records_are_streamed(form: str) -> None:
+@pytest.mark.parametrize("output_format", ["json", "ndjson", "csv"])
+def test_records_are_streamed(output_format: str) -> None:
     out = io.StringIO()
     sizes: list[int] = []
 
-    def coming() -> Iterator[dict[str, int]]:
+    def records() -> Iterator[dict[str, int]]:
         for number in range(3):
             sizes.append(len(out.getvalue()))
             yield {"n": number}
 
-    write(coming(), [Column("n")], form, out)
+    write(records(), [Column("n")], output_format, out)
     assert sizes[0] < sizes[1] < sizes[2]
 
 
@@ -144,24 +148,24 @@ def test_output_without_records_is_valid() -> None:
 # Hostile text
 
 
-@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
+@pytest.mark.parametrize("output_format", ["table", "json", "ndjson", "csv"])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_is_escaped_on_the_terminal(text: str, form: str) -> None:
+def test_hostile_text_is_escaped_on_the_terminal(text: str, output_format: str) -> None:
     record = {"name": text, "deep": {text: [text]}, "list": [text, text]}
     columns = [Column("name"), Column("deep"), Column("list")]
     for width in (None, 60):
-        assert _dangerous(_written([record], form, columns, width=width)) == []
+        assert _dangerous(_written([record], output_format, columns, width=width)) == []
 
 
-@pytest.mark.parametrize("form", ["table", "csv", "ndjson"])
+@pytest.mark.parametrize("output_format", ["table", "csv", "ndjson"])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_makes_no_extra_lines(text: str, form: str) -> None:
-    lines = _written([{"name": text}], form, [Column("name")]).splitlines()
-    assert len(lines) == {"table": 3, "csv": 2, "ndjson": 1}[form]
+def test_hostile_text_makes_no_extra_lines(text: str, output_format: str) -> None:
+    lines = _written([{"name": text}], output_format, [Column("name")]).splitlines()
+    assert len(lines) == {"table": 3, "csv": 2, "ndjson": 1}[output_format]
 
 
 @pytest.mark.parametrize("indent", [None, 1, 2])
-def test_json_is_laid_out_as_python_does_it(indent: int | None) -> None:
+def test_json_has_the_layout_of_the_json_module(indent: int | None) -> None:
     value = {
         "empty": [[], {}, ""],
         "deep": [{"a": [1, 2.5, 10**60, None]}],
@@ -207,8 +211,8 @@ def test_csv_cell_is_never_a_formula(start: str) -> None:
 
 def test_csv_user_id_is_unchanged_unless_a_formula() -> None:
     ids = ["@alice:example.org", "@a.b-c_d/e:example.org:8448", "@SUM(A1):example.org", "@x=1:example.org"]
-    text = _written([{"name": one} for one in ids], "csv", [Column("name")])
-    assert text.split() == ["name", *ids[:2], *(f"'{one}" for one in ids[2:])]
+    text = _written([{"name": user_id} for user_id in ids], "csv", [Column("name")])
+    assert text.split() == ["name", *ids[:2], *(f"'{user_id}" for user_id in ids[2:])]
 
 
 def test_csv_negative_number_stays_a_number() -> None:
@@ -352,7 +356,7 @@ def test_terminal_hides_empty_columns() -> None:
     records: list[dict[str, Any]] = [{"a": 1, "b": None, "c": ""}, {"a": 2, "b": [], "c": "x"}]
     assert _written(records, "table", columns, width=80).splitlines() == ["a  c", "-  -", "1  -", "2  x"]
     assert _written(records, "table", columns).splitlines()[0] == "a  b  c"
-    # Columns that were asked for are all shown.
+    # All requested columns are shown.
     assert _written(records, "table", columns, width=80, all_fields=False).splitlines()[0] == "a  b  c"
     assert _written([{}], "table", columns, width=80).splitlines() == ["a", "-", "-"]
 
@@ -362,7 +366,7 @@ def test_spare_column_is_left_out_where_the_table_does_not_fit() -> None:
     record = {"id": "x" * 30, "who": "y" * 30, "name": "A name of several words"}
     assert _written([record], "table", columns, width=90).splitlines()[0].split() == ["id", "who", "name"]
     assert _written([record], "table", columns, width=70).splitlines()[0].split() == ["id", "name"]
-    # Where it does not fit without it either, all fields are shown.
+    # Where the table does not fit even without this column, all fields are shown.
     assert "who" in _written([record], "table", columns, width=35)
     assert "who" in _written([record], "table", columns, width=70, all_fields=False)
 
@@ -455,7 +459,7 @@ def test_long_texts_are_wrapped_quickly() -> None:
 
 
 def test_control_characters_are_never_printable() -> None:
-    """``safe_json`` leaves printable text as it is without looking further."""
+    """``safe_json`` returns printable text unchanged, without further checks."""
     everything = map(chr, range(sys.maxunicode + 1))
 
     assert [

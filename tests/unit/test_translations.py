@@ -1,4 +1,4 @@
-"""The guides in Chinese say all that the English pages say, with the same commands and links."""
+"""The Chinese guides translate each message of the English pages, with the same commands and links."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ each_page = pytest.mark.parametrize("name", ["index", *GUIDES])
 
 
 def messages(name: str) -> Iterator[str]:
-    """Yield what Sphinx takes from a page: headings, paragraphs, cells, and what stands for pictures."""
+    """Yield the messages that Sphinx extracts: headings, paragraphs, cells, and texts of pictures."""
     text, _, all_pages = (DOCS / f"{name}.md").read_text("utf-8").partition("## All pages")
     for token, message in GENERATE["messages"](text):
         if message:
             yield message
         yield from (child.content for child in token.children if child.type == "image")
-    # conf.py makes captions of the first column.
+    # conf.py makes captions from the first column.
     yield from re.findall(r"^\| (.+?) \| \[.+ \|$", all_pages, re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Settings files of others: not believed, whatever they are and wherever they lie."""
+"""Settings files that other users own or can change are not trusted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
 
-OTHER = 65_000  # a user id that nobody has
+OTHER = 65_000  # a user id without an account
 PLANTED = """\
 SYNADMIN_HOMESERVER=http://127.0.0.1:9
 SYNADMIN_ACCESS_TOKEN_COMMAND=touch planted
@@ -30,7 +30,7 @@ SYNADMIN_ALLOW_HTTP=1
 
 @pytest.fixture(autouse=True)
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory that everybody can write to, in which everything that is made is open to all."""
+    """A directory that all users can write to; the umask is 0."""
     folder = tmp_path / "shared"
     folder.mkdir()
     folder.chmod(0o777)
@@ -40,7 +40,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     os.umask(before)
 
 
-def _of(owner: int, name: str, text: str = PLANTED, mode: int = 0o600) -> Path:
+def _file_of(owner: int, name: str, text: str = PLANTED, mode: int = 0o600) -> Path:
     path = Path(name)
     path.write_text(text, encoding="utf-8")
     path.chmod(mode)
@@ -48,8 +48,10 @@ def _of(owner: int, name: str, text: str = PLANTED, mode: int = 0o600) -> Path:
     return path
 
 
-def _ours(name: str = "ours.env", mode: int = 0o600) -> Path:
-    return _of(0, name, "SYNADMIN_HOMESERVER=https://ours.example\nSYNADMIN_ACCESS_TOKEN=syt_ours\n", mode)
+def _own_file(name: str = "ours.env", mode: int = 0o600) -> Path:
+    return _file_of(
+        0, name, "SYNADMIN_HOMESERVER=https://ours.example\nSYNADMIN_ACCESS_TOKEN=syt_ours\n", mode
+    )
 
 
 def _profile_of_another() -> None:
@@ -58,36 +60,36 @@ def _profile_of_another() -> None:
 
 
 def _link_of_another() -> None:
-    _ours()
+    _own_file()
     Path(".env").symlink_to("ours.env")
     os.lchown(".env", OTHER, OTHER)
 
 
 def _link_to_a_link_of_another() -> None:
-    _ours()
+    _own_file()
     Path("between").symlink_to("ours.env")
     os.lchown("between", OTHER, OTHER)
     Path(".env").symlink_to("between")
 
 
 def _hard_link() -> None:
-    Path(".env").hardlink_to(_ours())
+    Path(".env").hardlink_to(_own_file())
 
 
 @pytest.mark.parametrize(
     ("plant", "words"),
     [
-        (lambda: _of(OTHER, ".env"), "its owner is user 65000, not you or root"),
-        (lambda: _of(OTHER, ".env", "export SYNADMIN_JOURNAL=x\n", 0o644), "its owner is user 65000"),
-        (lambda: _of(0, ".env", mode=0o620), "others can write it"),
-        (lambda: _of(0, ".env", mode=0o602), "others can write it"),
-        (lambda: _of(0, ".env", mode=0o666), "others can write it"),
+        (lambda: _file_of(OTHER, ".env"), "its owner is user 65000, not you or root"),
+        (lambda: _file_of(OTHER, ".env", "export SYNADMIN_JOURNAL=x\n", 0o644), "its owner is user 65000"),
+        (lambda: _file_of(0, ".env", mode=0o620), "others can write it"),
+        (lambda: _file_of(0, ".env", mode=0o602), "others can write it"),
+        (lambda: _file_of(0, ".env", mode=0o666), "others can write it"),
         (_link_of_another, "user 65000, not you or root, made the symbolic link .env"),
         (_link_to_a_link_of_another, "made the symbolic link between"),
         (_hard_link, "it is a hard link in a directory that others can write"),
         (_profile_of_another, "its owner is user 65000"),
     ],
-    ids=["owner", "one name", "group", "others", "all", "link", "second link", "hard link", "profile"],
+    ids=["owner", "one setting", "group", "others", "all", "link", "second link", "hard link", "profile"],
 )
 def test_settings_file_that_others_can_change_is_refused(plant: Callable[[], object], words: str) -> None:
     plant()
@@ -99,12 +101,12 @@ def test_settings_file_that_others_can_change_is_refused(plant: Callable[[], obj
 
 def test_named_settings_file_of_another_user_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"named\.env is not trusted: its owner"):
-        settings.load(env_file=_of(OTHER, "named.env", "HARMLESS=1\n"))
+        settings.load(env_file=_file_of(OTHER, "named.env", "HARMLESS=1\n"))
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
 def test_own_file_in_a_shared_directory_is_trusted(mode: int) -> None:
-    _ours(".env", mode)
+    _own_file(".env", mode)
     loaded = settings.load()
     assert loaded.token() == "syt_ours"
     assert bool(loaded.warnings) == (mode == 0o644)
@@ -112,7 +114,7 @@ def test_own_file_in_a_shared_directory_is_trusted(mode: int) -> None:
 
 def test_own_links_are_trusted_where_others_cannot_write(shared: Path) -> None:
     shared.chmod(0o755)
-    _ours()
+    _own_file()
     Path("hard.env").hardlink_to("ours.env")
     Path(".env").symlink_to("hard.env")
     assert settings.load().token() == "syt_ours"
@@ -120,7 +122,7 @@ def test_own_links_are_trusted_where_others_cannot_write(shared: Path) -> None:
 
 @pytest.mark.parametrize("text", ["DATABASE_URL=x\n", "", "# SYNADMIN_HOMESERVER is set elsewhere\n"])
 def test_foreign_dotenv_of_another_program_is_ignored(text: str) -> None:
-    _of(OTHER, ".env", text, 0o666)
+    _file_of(OTHER, ".env", text, 0o666)
     loaded = settings.load()
     assert (loaded.values, loaded.warnings) == ({}, ())
 
@@ -137,7 +139,7 @@ def test_foreign_pipe_named_dotenv_is_ignored() -> None:
 def test_token_file_that_others_can_change_is_refused(
     owner: int, mode: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _of(owner, "token", "syt_secret\n", mode)
+    _file_of(owner, "token", "syt_secret\n", mode)
     monkeypatch.setenv(settings.TOKEN_FILE, "token")
     with pytest.raises(SettingsError, match=words) as refused:
         settings.load().token()
@@ -146,14 +148,14 @@ def test_token_file_that_others_can_change_is_refused(
 
 
 def test_token_file_that_others_can_read_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    _of(0, "token", "syt_secret\n", 0o644)
+    _file_of(0, "token", "syt_secret\n", 0o644)
     monkeypatch.setenv(settings.TOKEN_FILE, "token")
     loaded = settings.load()
     assert loaded.warnings == ("token holds an access token and is readable by others: chmod 600 token",)
     assert loaded.token() == "syt_secret"
 
 
-# All is imported beforehand: another user may not reach the interpreter's own files.
+# All modules are imported first: the other user may not be able to read the files of Python.
 _AS_OTHER = """
 import os, pkgutil, pwd, sys, encodings.idna, encodings.utf_8_sig, requests, dotenv.parser, synadmin
 for module in pkgutil.walk_packages(synadmin.__path__, "synadmin."):
@@ -185,14 +187,14 @@ def _as_other(home: Path, *arguments: str, **environment: str) -> subprocess.Com
 
 
 def test_files_of_root_and_the_user_are_trusted(shared: Path) -> None:
-    for owner, believed in ((0, True), (OTHER, True), (OTHER + 1, False)):
-        _of(owner, ".env", "SYNADMIN_TIMEOUT=never\n", 0o644)
-        answer = _as_other(
+    for owner, trusted in ((0, True), (OTHER, True), (OTHER + 1, False)):
+        _file_of(owner, ".env", "SYNADMIN_TIMEOUT=never\n", 0o644)
+        result = _as_other(
             shared, "whoami", SYNADMIN_HOMESERVER="http://127.0.0.1:9", SYNADMIN_ACCESS_TOKEN="x"
         )
-        assert answer.returncode == 2, answer.stderr
-        assert ("is not trusted" in answer.stderr) != believed, answer
-        assert ("SYNADMIN_TIMEOUT" in answer.stderr) == believed, answer
+        assert result.returncode == 2, result.stderr
+        assert ("is not trusted" in result.stderr) != trusted, result
+        assert ("SYNADMIN_TIMEOUT" in result.stderr) == trusted, result
 
 
 def test_inaccessible_home_is_not_needed(shared: Path) -> None:
@@ -200,10 +202,10 @@ def test_inaccessible_home_is_not_needed(shared: Path) -> None:
     home.mkdir(mode=0o700)
     complete = {"SYNADMIN_HOMESERVER": "http://127.0.0.1:9", "SYNADMIN_ACCESS_TOKEN": "syt_x"}
 
-    answer = _as_other(home, "room", "list", **complete)
+    result = _as_other(home, "room", "list", **complete)
 
-    assert answer.returncode == 1, answer
-    assert "127.0.0.1:9" in answer.stderr  # it was asked, and does not answer
+    assert result.returncode == 1, result
+    assert "127.0.0.1:9" in result.stderr  # the request was sent, and the server does not answer
     incomplete = _as_other(home, "room", "list")
     assert incomplete.returncode == 2
     assert "no homeserver is configured" in incomplete.stderr
@@ -211,8 +213,8 @@ def test_inaccessible_home_is_not_needed(shared: Path) -> None:
 
 
 def test_planted_file_has_no_effect(shared: Path) -> None:
-    _of(OTHER, ".env", mode=0o644)
-    answer = _run(shared / "home", "-m", "synadmin", "whoami")
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("synadmin: .env is not trusted: its owner is user 65000")
+    _file_of(OTHER, ".env", mode=0o644)
+    result = _run(shared / "home", "-m", "synadmin", "whoami")
+    assert result.returncode == 2
+    assert result.stderr.startswith("synadmin: .env is not trusted: its owner is user 65000")
     assert [entry.name for entry in shared.iterdir()] == [".env"]

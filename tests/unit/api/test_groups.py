@@ -1,4 +1,4 @@
-"""The resource groups: an endpoint in capitals, a method of the same name, and that method sends it."""
+"""Resource groups: each endpoint constant has a method of the same name, which sends the request."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_no_operation_is_declared_twice() -> None:
 
 
 def _argument(parameter: inspect.Parameter) -> object:
-    """Return something that the method can be called with."""
+    """Return a value that fits the annotation of a parameter."""
     annotation = str(parameter.annotation).lower()
     for part, value in (
         ("mapping", {"a": "b"}),
@@ -119,7 +119,7 @@ def test_method_sends_its_endpoint(module: ModuleType, name: str, stub: Stub) ->
             if isinstance(answer, Pager):
                 next(iter(answer), None)
         except SynadminError:
-            pass  # the stub's answer is no answer to most of them
+            pass  # the stub's answer does not fit most methods
     segments = re.sub(r"\\\{\w+\\\}", "[^/?]*", re.escape(endpoint.path))
     expected = re.compile(rf"{endpoint.method} {segments}(\?.*)?\Z")
     sent = [f"{request.method} {request.target}" for request in stub.requests]

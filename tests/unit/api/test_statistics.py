@@ -1,4 +1,4 @@
-"""Statistics that Synapse has with PostgreSQL only, which the live tests are without."""
+"""Statistics that Synapse has only with PostgreSQL; the live tests have no PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds the live tests to the models finds what it is to find."""
+"""``unknown_fields``, which the live tests use, finds the fields that a model lacks."""
 
 from __future__ import annotations
 
