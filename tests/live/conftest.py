@@ -1,7 +1,8 @@
-"""Real Synapses, and the real command line against them.
+"""Fixtures for tests against real Synapse servers, with the real command line.
 
-A server is started when the first test asks for it and stopped with the session; each worker of
-pytest-xdist has its own. Tests share it, so they bring their own people (``newcomer``) and rooms.
+A server starts when the first test uses it, and stops at the end of the session. Each worker of
+pytest-xdist has its own servers. Tests share them: a test registers its own users (``newcomer``) and makes
+its own rooms.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from synadmin.sandbox.community import Community, fill
 from synadmin.sandbox.homeserver import Homeserver
 from tests import loaded
 from tests.live.delegated import running as running_delegated
-from tests.live.workers import REQUESTED, settle, shared_server
+from tests.live.workers import REQUESTED, shared_server, wait_for_workers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from synadmin.sandbox.accounts import Person
     from tests.live.delegated import Delegated
 
-_PATIENCE = 600 if REQUESTED else 120  # seconds for one command; an event waits for a worker that lags
+# Seconds for one command. With workers it takes longer: an event has to reach the delayed worker.
+_TIMEOUT = 600 if REQUESTED else 120
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,28 +44,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.live)
 
 
-_TESTED = tuple(Path(package.__file__).parent / part for part in ("recovery", "audit", "cli"))
+_TESTED_CODE = tuple(Path(package.__file__).parent / part for part in ("recovery", "audit", "cli"))
 _OTHER_SYNAPSE = os.environ.get("SYNADMIN_TEST_SYNAPSE_PYTHON")
 if _OTHER_SYNAPSE:
     # The interpreter of an environment with another version of Synapse: `make test-versions`.
     Homeserver.python = Path(_OTHER_SYNAPSE)
 
 
-def _is_tested(file: str) -> bool:
-    return any(Path(file).is_relative_to(folder) for folder in _TESTED)
+def _is_tested_code(file: str) -> bool:
+    return any(Path(file).is_relative_to(folder) for folder in _TESTED_CODE)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None]:
-    """Skip a test whose own requests need what an older Synapse has not: suspended users, room version 12.
+    """Skip a test whose own requests need a newer Synapse: suspended users, room version 12.
 
-    What the code that is tested does not get is a failure: most of it runs in processes of its own, and the
-    rest is known by its file.
+    An error inside the tested code is a failure. Most of that code runs in separate processes; the rest is
+    recognized by its file.
     """
     try:
         yield
     except MatrixError as error:
-        if any(_is_tested(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(error.__traceback__)):
+        if any(
+            _is_tested_code(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(error.__traceback__)
+        ):
             raise
         missing = isinstance(error, NotSupportedError) or error.errcode == "M_UNSUPPORTED_ROOM_VERSION"
         if not (_OTHER_SYNAPSE and missing):
@@ -73,35 +77,35 @@ def pytest_runtest_call() -> Generator[None]:
 
 @pytest.fixture(scope="session")
 def homeserver() -> Iterator[Homeserver]:
-    """A Synapse with raised rate limits."""
+    """Return a Synapse with raised rate limits."""
     with shared_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def default_limits() -> Iterator[Homeserver]:
-    """A Synapse with the rate limits that it comes with."""
+    """Return a Synapse with its default rate limits."""
     with shared_server(server_name="strict.example", default_rate_limits=True) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def federation() -> Iterator[tuple[Homeserver, Homeserver]]:
-    """Two Synapses that federate: ours, and the one next door."""
+    """Return two Synapses that federate: the local one and a remote one."""
     with shared_server(federates=True) as ours, Homeserver(federates=True) as theirs:
         yield ours, theirs
 
 
 @pytest.fixture(scope="session")
 def delegated() -> Iterator[Delegated]:
-    """A Synapse whose accounts the Matrix Authentication Service manages."""
+    """Return a Synapse whose accounts the Matrix Authentication Service manages."""
     with running_delegated() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def community(homeserver: Homeserver) -> Community:
-    """The sandbox's own small community, on ``homeserver``. Look, and leave it as it is."""
+    """Return the users and rooms of the sandbox, on ``homeserver``. Tests must not change them."""
     return fill(homeserver)
 
 
@@ -114,7 +118,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def newcomer(request: pytest.FixtureRequest) -> Newcomer:
-    """Register somebody whom no other test has met."""
+    """Return a function that registers a new user, whom no other test uses."""
 
     def register(name: str = "alice", *, server: Homeserver | None = None) -> Person:
         if server is None:
@@ -126,7 +130,7 @@ def newcomer(request: pytest.FixtureRequest) -> Newcomer:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said, and how it ended."""
+    """The output of a command, and its exit code."""
 
     stdout: str
     stderr: str
@@ -146,10 +150,11 @@ class Synadmin(Protocol):
 
 @pytest.fixture
 def synadmin(request: pytest.FixtureRequest, tmp_path: Path) -> Synadmin:
-    """Run the command line in a process and an environment of its own.
+    """Return a function that runs the command line in a separate process.
 
-    ``server`` is ``homeserver`` unless said otherwise, and its administrator holds the token unless
-    ``acting`` does. ``env`` is laid over an environment that has nothing in it but those two and a home.
+    The command runs against ``server``, by default ``homeserver``, with the token of ``acting``, by default
+    the server admin. Its environment holds only these two settings and the home directory; ``env`` adds
+    variables or replaces them.
     """
 
     def run(
@@ -163,7 +168,7 @@ def synadmin(request: pytest.FixtureRequest, tmp_path: Path) -> Synadmin:
             server = request.getfixturevalue("homeserver")
         variables = environment_of(tmp_path, server.url, acting or server.admin)
         code, stdout, stderr = loaded.run(
-            arguments, cwd=tmp_path, env=variables | dict(env or {}), stdin=stdin or "", timeout=_PATIENCE
+            arguments, cwd=tmp_path, env=variables | dict(env or {}), stdin=stdin or "", timeout=_TIMEOUT
         )
         return Answer(stdout, stderr, code)
 
@@ -174,7 +179,7 @@ def synadmin(request: pytest.FixtureRequest, tmp_path: Path) -> Synadmin:
 def running(
     home: Path, url: str, acting: Person, *arguments: str, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """The command line at work beside the test, to be watched and disturbed; killed in the end."""
+    """Start the command line in the background. Kill it at the end of the block."""
     with subprocess.Popen(
         [sys.executable, "-m", "synadmin", *arguments],
         cwd=home,
@@ -191,13 +196,13 @@ def running(
 
 
 def environment_of(home: Path, url: str, acting: Person) -> dict[str, str]:
-    """An environment in which somebody's token is configured, and nothing else."""
-    settle()
+    """Return an environment that configures only a homeserver and the access token of a user."""
+    wait_for_workers()
     return clean_environment(home) | {"SYNADMIN_HOMESERVER": url, "SYNADMIN_ACCESS_TOKEN": acting.token}
 
 
 def clean_environment(home: Path) -> dict[str, str]:
-    """An environment in which nothing of the machine's own settings is left."""
+    """Return an environment without any synadmin setting of this machine."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),

@@ -1,4 +1,4 @@
-"""What Synapse's database holds, where Synapse does not tell it: SQLite, or PostgreSQL with workers."""
+"""Read and change Synapse's database where no API does: SQLite, or PostgreSQL with workers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
     from synadmin.sandbox.homeserver import Homeserver
 
-_PATIENCE = 30  # seconds that a writer may keep SQLite's lock
+_TIMEOUT = 30  # seconds to wait for SQLite's lock
 
 
 def rows(server: Homeserver, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Return the rows of a query. Values stand for question marks."""
+    """Return the rows of a query. The values replace its question marks."""
     with transaction(server) as execute:
         return execute(query, *values)
 
 
 @contextlib.contextmanager
 def transaction(server: Homeserver) -> Iterator[Execute]:
-    """Run statements in one transaction, which the end of the block commits."""
+    """Return an object that runs statements in one transaction. The end of the block commits."""
     if isinstance(server, WorkerHomeserver):
         with (
             contextlib.closing(psycopg2.connect(**server.database)) as session,
@@ -36,14 +36,14 @@ def transaction(server: Homeserver) -> Iterator[Execute]:
             yield Execute(cursor, "%s")
     else:
         path = server.directory / "homeserver.db"
-        with contextlib.closing(sqlite3.connect(path, timeout=_PATIENCE)) as connection, connection:
+        with contextlib.closing(sqlite3.connect(path, timeout=_TIMEOUT)) as connection, connection:
             yield Execute(connection.cursor(), "?")
 
 
 class Execute:
     """Runs a statement with question marks, and returns its rows."""
 
-    def __init__(self, cursor: Any, mark: str) -> None:  # noqa: ANN401 - of either database
+    def __init__(self, cursor: Any, mark: str) -> None:  # noqa: ANN401 - psycopg2's or sqlite3's
         self._cursor = cursor
         self._mark = mark
 

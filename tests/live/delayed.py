@@ -1,4 +1,4 @@
-"""A TCP proxy that holds back what a server says: replication that lags."""
+"""A TCP proxy that delays the data of a server, to simulate slow replication."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CHUNK = 1 << 16  # bytes
-_STEP = 0.01  # seconds between two looks
-# Seconds in which Synapse hands what it has written to Redis, and a worker deals with what has arrived.
-_GRACE = 0.1
+_POLL_INTERVAL = 0.01  # seconds
+# Seconds that Synapse needs to send a change to Redis, and that a worker needs to process a received change.
+_PROCESSING_TIME = 0.1
 
 
 class DelayedServer:
-    """Passes connections on to a port of 127.0.0.1. What comes from there arrives ``delay`` seconds later."""
+    """Forwards connections to a port of 127.0.0.1. Clients get the server's data ``delay`` seconds later."""
 
     def __init__(self, port: int, delay: float) -> None:
         self._target = ("127.0.0.1", port)
         self._delay = delay
-        self._on_their_way: collections.deque[float] = collections.deque()
-        """When each chunk was received that has not been passed on yet."""
+        self._unsent: collections.deque[float] = collections.deque()
+        """The time of receipt of each chunk that has not been sent to its client yet."""
         self._sockets: list[socket.socket] = []
 
     @property
     def port(self) -> int:
-        """Where clients reach it."""
+        """The port for clients."""
         port: int = self._listener.getsockname()[1]
         return port
 
-    def settle(self) -> None:
-        """Wait until all that the server has said so far has been passed on."""
-        time.sleep(_GRACE)
+    def wait_until_sent(self) -> None:
+        """Wait until clients have all the data that the server has sent so far."""
+        time.sleep(_PROCESSING_TIME)
         now = time.monotonic()
-        while any(received < now for received in list(self._on_their_way)):
-            time.sleep(_STEP)
-        time.sleep(_GRACE)
+        while any(received < now for received in list(self._unsent)):
+            time.sleep(_POLL_INTERVAL)
+        time.sleep(_PROCESSING_TIME)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -62,17 +62,17 @@ class DelayedServer:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._target)
                 self._sockets += [client, server]
-                self._start(self._pass_on, client, server)
-                self._start(self._pass_on_late, server, client)
+                self._start(self._forward, client, server)
+                self._start(self._forward_delayed, server, client)
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(_CHUNK):
                 sink.sendall(chunk)
             sink.shutdown(socket.SHUT_WR)
 
-    def _pass_on_late(self, source: socket.socket, sink: socket.socket) -> None:
-        """Receive at once, in this thread, and send in another one."""
+    def _forward_delayed(self, source: socket.socket, sink: socket.socket) -> None:
+        """Receive in this thread without delay; send in another thread, delayed."""
         chunks: collections.deque[tuple[float, bytes]] = collections.deque()
         arrived = threading.Semaphore(0)
 
@@ -83,7 +83,7 @@ class DelayedServer:
                 time.sleep(max(0.0, received + self._delay - time.monotonic()))
                 with contextlib.suppress(OSError):
                     sink.sendall(chunk) if chunk else sink.shutdown(socket.SHUT_WR)
-                self._on_their_way.remove(received)
+                self._unsent.remove(received)
                 if not chunk:
                     return
 
@@ -95,6 +95,6 @@ class DelayedServer:
             except OSError:
                 chunk = b""
             received = time.monotonic()
-            self._on_their_way.append(received)
+            self._unsent.append(received)
             chunks.append((received, chunk))
             arrived.release()

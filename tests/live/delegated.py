@@ -1,6 +1,6 @@
-"""A Synapse whose accounts MAS manages, and no listener of MAS serves its admin API: an operator's default.
+"""A Synapse whose accounts MAS manages. As by default, no listener of MAS serves its admin API.
 
-MAS is the stand-in of the sandbox. Tokens act on Synapse alone.
+MAS is the sandbox's simulated MAS. The tokens are valid for Synapse only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delegated:
-    """The server, its MAS, and its administrator."""
+    """The server, its MAS, and its server admin."""
 
     server: Homeserver
     service: AuthenticationService
@@ -31,7 +31,7 @@ class Delegated:
 
 
 def person(server: Homeserver, service: AuthenticationService, name: str, scope: str) -> Person:
-    """Return somebody whom both know by now, with a session of no device."""
+    """Return a user that exists in MAS and Synapse, with a session that has no device."""
     store = service.store
     service.synapse.post("provision_user", localpart=name)
     with store.lock:
@@ -44,7 +44,7 @@ def person(server: Homeserver, service: AuthenticationService, name: str, scope:
 
 @contextmanager
 def running() -> Iterator[Delegated]:
-    """Start both."""
+    """Start MAS and Synapse."""
     with AuthenticationService(lambda: server.url, lambda: server.server_name) as service:
         service.knobs.adminapi = False
         config = delegation(service.url, service.secret)

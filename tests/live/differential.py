@@ -1,11 +1,11 @@
-"""Random rooms: what the planner foresees, against what Synapse then does.
+"""Random rooms: compare the predictions and plans of synadmin with what Synapse really does.
 
     python -m tests.live.differential --rooms 1000 --seed 7
 
-A room is drawn, made on a real Synapse, looked at through the same observer as the tool's, and then
-either Make Room Admin is asked and its answer and effect compared with the prediction, or the plan is
-carried out and the outcome compared with what was promised. Prints how many rooms there were and every
-difference; ends with 1 where there is one.
+Each room has random parameters. It is made on a real Synapse and observed as synadmin observes rooms. Then
+either Make Room Admin is called, and its answer and effect are compared with the prediction; or the plan is
+carried out, and the outcome is compared with the plan. The program prints the number of rooms and every
+difference. Its exit code is 1 if there is a difference.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ if TYPE_CHECKING:
 VERSIONS = ("6", "10", "11", "12")
 LEVELS = (-1, 0, 0, 1, 25, 49, 50, 50, 51, 99, 100, 100, 100)
 _RULES = ("invite",) * 6 + ("public",) * 4 + ("knock", "restricted", "knock_restricted", "private")
-# Where Make Room Admin alone might do, and the tool refuses for the person's sake.
-_FOR_THEIR_SAKE = {"target-unknown", "target-suspended", "target-deactivated", "room-blocked"}
+# With these reasons synadmin refuses although Make Room Admin might work: the target could not use the power.
+_PROTECTIVE_REFUSALS = {"target-unknown", "target-suspended", "target-deactivated", "room-blocked"}
 
 
-# What a room holds, what Synapse says
+# The state of a room, and the reply of Synapse
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What Synapse said to Make Room Admin."""
+    """Synapse's reply to a Make Room Admin request."""
 
     status: int
     errcode: str | None = None
@@ -57,16 +57,16 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a room holds for somebody: what must not change where the tool refuses."""
+class RoomState:
+    """The power levels event of a room, and the membership of one user in it."""
 
     event_id: str | None
     content: dict[str, Any] | None
     membership: str | None
 
 
-def ask(synapse: Synapse, room: RoomId | RoomAlias, target: UserId) -> Reply:
-    """Ask Synapse itself, without looking first."""
+def call_make_room_admin(synapse: Synapse, room: RoomId | RoomAlias, target: UserId) -> Reply:
+    """Send a Make Room Admin request directly; return the reply."""
     try:
         synapse.rooms.make_admin(room, user_id=target)
     except MatrixError as error:
@@ -74,34 +74,36 @@ def ask(synapse: Synapse, room: RoomId | RoomAlias, target: UserId) -> Reply:
     return Reply(200)
 
 
-def held(admin: Person, room_id: RoomId, user: UserId) -> Held:
-    """Read what the room holds, from its state alone."""
+def room_state(admin: Person, room_id: RoomId, user: UserId) -> RoomState:
+    """Read the power levels event of a room and the membership of a user."""
     event = admin.levels_event(room_id)
     membership = admin.membership(room_id, user)
     if event is None:
-        return Held(None, None, membership)
-    return Held(event["event_id"], event["content"], membership)
+        return RoomState(None, None, membership)
+    return RoomState(event["event_id"], event["content"], membership)
 
 
-def foresee(observer: Observer, room: RoomId | RoomAlias, goal: Goal) -> tuple[Observation, Prediction]:
-    """Look at a room as the tool does, and predict Make Room Admin from what is seen there."""
+def predict_make_admin(
+    observer: Observer, room: RoomId | RoomAlias, goal: Goal
+) -> tuple[Observation, Prediction]:
+    """Observe a room as synadmin does, and predict the effect of Make Room Admin."""
     observation = observer.observe(room, goal)
     assert observation.view is not None
     prediction = predict(observation.view, goal.target)
     promoter = prediction.promoter
     if promoter is not None and promoter not in observation.view.accounts:
-        # A refusal needs no look at the promoter's account; the prediction does.
+        # For a refusal the observer does not read the promoter's account, but the prediction needs it.
         accounts = {**observation.view.accounts, promoter: observer.account(promoter)}
         prediction = predict(replace(observation.view, accounts=accounts), goal.target)
     return observation, prediction
 
 
-# A room is drawn
+# The random parameters of a room
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """A room as drawn: people by name."""
+    """The random parameters of a room, with users by name."""
 
     version: str
     join_rule: str
@@ -111,7 +113,7 @@ class Drawn:
     memberships: dict[str, str]
     levels: dict[str, Any]
     sender: str
-    fates: dict[str, str]
+    account_states: dict[str, str]
     blocked: bool
     target: str
     join: bool
@@ -120,43 +122,43 @@ class Drawn:
 
 
 NAMES = ("ann", "ben", "cleo", "dan", "eve")
-GHOST = "ghost"
-ABROAD = "abroad"
+UNREGISTERED = "ghost"
+REMOTE = "abroad"
 ADMIN = "admin"
 
 
-def draw(chance: random.Random) -> Drawn:
-    """Draw a room and a goal."""
-    version = chance.choice(VERSIONS)
-    creator, *others = chance.sample(NAMES, len(NAMES))
-    additional = tuple(chance.sample(others, chance.choice([0, 0, 0, 1, 2]))) if version == "12" else ()
+def draw(rng: random.Random) -> Drawn:
+    """Return random parameters of a room, and a random goal."""
+    version = rng.choice(VERSIONS)
+    creator, *others = rng.sample(NAMES, len(NAMES))
+    additional = tuple(rng.sample(others, rng.choice([0, 0, 0, 1, 2]))) if version == "12" else ()
     memberships = {
-        name: chance.choice(["join", "join", "join", "leave", "left", "invite", "ban"])
+        name: rng.choice(["join", "join", "join", "leave", "left", "invite", "ban"])
         for name in (*others, ADMIN)
     }
     for name in additional:
         if memberships[name] == "ban":
             memberships[name] = "left"  # nobody can ban a creator
-    memberships[creator] = chance.choice(["join", "join", "left"])
-    memberships[GHOST] = chance.choice(["leave", "leave", "leave", "invite", "ban"])
-    listed = tuple(
+    memberships[creator] = rng.choice(["join", "join", "left"])
+    memberships[UNREGISTERED] = rng.choice(["leave", "leave", "leave", "invite", "ban"])
+    in_levels = tuple(
         name
-        for name in (*NAMES, ADMIN, GHOST, ABROAD)
+        for name in (*NAMES, ADMIN, UNREGISTERED, REMOTE)
         if version != "12" or name not in {creator, *additional}
     )
     joining = [
         name for name in (*others, ADMIN) if memberships[name] in {"join", "left"} and name not in additional
     ]
-    everybody = (*NAMES, *NAMES, ADMIN, ADMIN, ADMIN, ADMIN, GHOST, ABROAD)
-    target = chance.choice(everybody)
-    fates = {}
+    targets = (*NAMES, *NAMES, ADMIN, ADMIN, ADMIN, ADMIN, UNREGISTERED, REMOTE)
+    target = rng.choice(targets)
+    account_states = {}
     for name in NAMES:
-        if chance.random() < 0.08:
-            fates[name] = chance.choice(["suspended", "locked", "shadow-banned"])
-    federate = chance.random() > 0.1
-    join_rule = chance.choice(_RULES)
-    if target == ABROAD and federate:
-        # Nobody answers there, so nobody could be invited; tests with two servers see to that.
+        if rng.random() < 0.08:
+            account_states[name] = rng.choice(["suspended", "locked", "shadow-banned"])
+    federate = rng.random() > 0.1
+    join_rule = rng.choice(_RULES)
+    if target == REMOTE and federate:
+        # The remote server does not exist, so an invitation would fail. Other tests use two servers.
         join_rule = "public"
     return Drawn(
         version=version,
@@ -165,68 +167,66 @@ def draw(chance: random.Random) -> Drawn:
         additional=additional,
         federate=federate,
         memberships=memberships,
-        levels=_levels(chance, listed),
-        sender=chance.choice([creator, creator, *joining[:1]]),
-        fates=fates,
-        blocked=chance.random() < 0.06,
+        levels=_levels(rng, in_levels),
+        sender=rng.choice([creator, creator, *joining[:1]]),
+        account_states=account_states,
+        blocked=rng.random() < 0.06,
         target=target,
-        join=chance.random() < 0.75,
-        allow=chance.choice(["api"] * 6 + ["impersonate"] * 3 + ["reactivate"] * 3),
-        carry_out=chance.random() < 0.6,
+        join=rng.random() < 0.75,
+        allow=rng.choice(["api"] * 6 + ["impersonate"] * 3 + ["reactivate"] * 3),
+        carry_out=rng.random() < 0.6,
     )
 
 
-def _levels(chance: random.Random, listed: tuple[str, ...]) -> dict[str, Any]:
-    users = {
-        name: chance.choice(LEVELS) for name in chance.sample(listed, chance.randint(0, min(4, len(listed))))
-    }
-    if chance.random() < 0.4:
-        users[chance.choice(listed[:3])] = 100  # or nobody would hold power most of the time
+def _levels(rng: random.Random, names: tuple[str, ...]) -> dict[str, Any]:
+    users = {name: rng.choice(LEVELS) for name in rng.sample(names, rng.randint(0, min(4, len(names))))}
+    if rng.random() < 0.4:
+        users[rng.choice(names[:3])] = 100  # otherwise most rooms would have no user with power
     content: dict[str, Any] = {"users": users}
-    if chance.random() < 0.04:
+    if rng.random() < 0.04:
         content = {}
     for name in ("users_default", "state_default", "events_default", "invite", "kick", "ban"):
-        if chance.random() < 0.25:
-            content[name] = chance.choice(LEVELS)
-    if chance.random() < 0.5:
-        content["events"] = {"m.room.power_levels": chance.choice(LEVELS)}
-    if chance.random() < 0.2:
-        content.setdefault("events", {})["m.room.name"] = chance.choice(LEVELS)
-    if chance.random() < 0.2:
-        content["notifications"] = {"room": chance.choice(LEVELS)}
+        if rng.random() < 0.25:
+            content[name] = rng.choice(LEVELS)
+    if rng.random() < 0.5:
+        content["events"] = {"m.room.power_levels": rng.choice(LEVELS)}
+    if rng.random() < 0.2:
+        content.setdefault("events", {})["m.room.name"] = rng.choice(LEVELS)
+    if rng.random() < 0.2:
+        content["notifications"] = {"room": rng.choice(LEVELS)}
     return content
 
 
-# A room is made
+# The room on the server
 
 
 @dataclass
-class Stage:
-    """The server and the people that rooms are drawn for."""
+class RoomBuilder:
+    """Makes rooms from random parameters, on one server with a few users."""
 
     server: Homeserver
     people: dict[str, Person] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Bring the people on."""
+        """Register the users."""
         self.people = {name: self.server.register(f"drawn-{name}") for name in NAMES}
         self.people[ADMIN] = self.server.admin
 
     def user_id(self, name: str) -> UserId:
-        """Return the id of a name that was drawn."""
+        """Return the user id for a name."""
         if name in self.people:
             return self.people[name].user_id
-        host = "elsewhere.example" if name == ABROAD else self.server.server_name
+        host = "elsewhere.example" if name == REMOTE else self.server.server_name
         return UserId(f"@drawn-{name}:{host}")
 
     def content(self, levels: dict[str, Any]) -> dict[str, Any]:
-        """Return drawn levels with ids in place of names."""
+        """Return the content of a power levels event, with user ids in place of names."""
         if "users" not in levels:
             return levels
         return {**levels, "users": {self.user_id(name): level for name, level in levels["users"].items()}}
 
     def make(self, drawn: Drawn) -> RoomId:
-        """Make the room, in as few requests as it takes."""
+        """Make the room with few requests."""
         people, memberships = self.people, drawn.memberships
         creator = people[drawn.creator]
         guests = [
@@ -262,186 +262,198 @@ class Stage:
         content = self.content(drawn.levels)
         creator, sender = self.people[drawn.creator], self.people[drawn.sender]
         if sender is not creator:
-            # The sender needs the power first, and may give it away with the last event.
+            # The sender first needs the power to send levels. Its own event may then remove that power.
             users = {**content.get("users", {}), sender.user_id: 100}
             creator.set_levels(room_id, {**content, "users": users, "events": {}, "state_default": 50})
         sender.set_levels(room_id, content)
 
-    def meet_fates(self, drawn: Drawn, *, met: bool) -> None:
-        """Suspend, lock, shadow-ban whom it was drawn for; or end that."""
+    def set_account_states(self, drawn: Drawn, *, active: bool) -> None:
+        """Suspend, lock and shadow-ban the users as drawn; with ``active=False``, undo that."""
         admin = self.server.admin
-        for name, fate in drawn.fates.items():
+        for name, state in drawn.account_states.items():
             who = self.user_id(name)
-            if fate == "suspended":
-                admin.suspend(who, suspended=met)
-            elif fate == "locked":
-                admin.modify_user(who, locked=met)
+            if state == "suspended":
+                admin.suspend(who, suspended=active)
+            elif state == "locked":
+                admin.modify_user(who, locked=active)
             else:
                 path = f"/_synapse/admin/v1/users/{who}/shadow_ban"
-                admin.call("POST" if met else "DELETE", path, {} if met else None)
+                admin.call("POST" if active else "DELETE", path, {} if active else None)
 
 
-# Foreseen and seen
+# The comparison
 
 
 @dataclass
 class Comparison:
-    """One room: what was foreseen, what was seen, where they differ."""
+    """The comparison of the expected and the actual state of one room."""
 
-    stage: Stage
+    builder: RoomBuilder
     drawn: Drawn
     room_id: RoomId
-    found: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, stage: Stage, drawn: Drawn) -> Self:
-        """Make the room."""
-        return cls(stage, drawn, stage.make(drawn))
+    def of(cls, builder: RoomBuilder, drawn: Drawn) -> Self:
+        """Make the room and return its comparison."""
+        return cls(builder, drawn, builder.make(drawn))
 
-    def same(self, what: str, *, foreseen: object, seen: object) -> None:
-        """Note it where two things differ."""
-        if foreseen != seen:
-            self.found.append(f"{what}: foreseen {foreseen!r}, seen {seen!r}")
+    def expect_equal(self, what: str, *, expected: object, actual: object) -> None:
+        """Record a difference if two values are not equal."""
+        if expected != actual:
+            self.differences.append(f"{what}: expected {expected!r}, actual {actual!r}")
 
     @property
     def admin(self) -> Person:
-        """Whose token it is."""
-        return self.stage.server.admin
+        """The server admin, who owns the token."""
+        return self.builder.server.admin
 
     @property
     def target(self) -> UserId:
-        """Who shall have control."""
-        return self.stage.user_id(self.drawn.target)
+        """The user who gets control."""
+        return self.builder.user_id(self.drawn.target)
 
     @property
     def goal(self) -> Goal:
-        """What is asked for."""
+        """The goal of the plan."""
         allow = Reach[self.drawn.allow.upper()]
         return Goal(target=self.target, caller=self.admin.user_id, allow=allow, join=self.drawn.join)
 
     def compare(self) -> str:
-        """Let happen to everybody what was drawn for them, and carry on while it lasts."""
-        self.stage.meet_fates(self.drawn, met=True)
+        """Compare the room while the accounts are in their drawn states."""
+        self.builder.set_account_states(self.drawn, active=True)
         try:
-            return self.carry_on()
+            return self._compare_room()
         finally:
-            self.stage.meet_fates(self.drawn, met=False)
+            self.builder.set_account_states(self.drawn, active=False)
 
-    def carry_on(self) -> str:
-        """Foresee, act, look what came of it; return what kind of room it was."""
-        before = held(self.admin, self.room_id, self.target)
+    def _compare_room(self) -> str:
+        """Predict, act, and compare the result; return the kind of the room."""
+        before = room_state(self.admin, self.room_id, self.target)
         observer = Observer(self.admin.synapse)
-        observation, prediction = foresee(observer, self.room_id, self.goal)
-        seen = observation.view and observation.view.membership_of(self.target)
-        self.same("membership as observed", foreseen=seen, seen=before.membership or "leave")
+        observation, prediction = predict_make_admin(observer, self.room_id, self.goal)
+        observed = observation.view and observation.view.membership_of(self.target)
+        self.expect_equal("membership as observed", expected=observed, actual=before.membership or "leave")
         if self.drawn.carry_out and isinstance(observation.answer, Plan):
             self._carry_out(observation.answer)
             plan = observation.answer
             return f"carried out: {plan.reach}, {plan.outcome}, {len(plan.steps)} steps"
-        self.same("after looking", foreseen=before, seen=held(self.admin, self.room_id, self.target))
-        reply = self._ask(before, prediction)
+        self.expect_equal(
+            "state after the observation",
+            expected=before,
+            actual=room_state(self.admin, self.room_id, self.target),
+        )
+        reply = self._call_make_room_admin(before, prediction)
         verdict = "a plan"
         if isinstance(observation.answer, Refusal):
             verdict = observation.answer.reason
-            self._was_right_to_refuse(observation, observation.answer)
-        return f"asked: {reply.status} {reply.errcode or ''}, {verdict}"
+            self._check_refusal(observation, observation.answer)
+        return f"Make Room Admin: {reply.status} {reply.errcode or ''}, {verdict}"
 
-    def _ask(self, before: Held, prediction: Prediction) -> Reply:
-        reply = ask(self.admin.synapse, self.room_id, self.target)
-        after = held(self.admin, self.room_id, self.target)
-        foreseen = Reply(prediction.status, prediction.errcode, prediction.message)
-        self.same("reply", foreseen=foreseen, seen=reply)
-        # Once everybody has left, Synapse has no state left to show.
+    def _call_make_room_admin(self, before: RoomState, prediction: Prediction) -> Reply:
+        reply = call_make_room_admin(self.admin.synapse, self.room_id, self.target)
+        after = room_state(self.admin, self.room_id, self.target)
+        expected = Reply(prediction.status, prediction.errcode, prediction.message)
+        self.expect_equal("reply", expected=expected, actual=reply)
+        # After all local users have left, Synapse shows no state of the room.
         content = prediction.content if before.event_id is not None else None
-        self.same("levels", foreseen=content, seen=after.content)
-        self.same("new event", foreseen=prediction.new_event, seen=before.event_id != after.event_id)
+        self.expect_equal("levels", expected=content, actual=after.content)
+        self.expect_equal(
+            "new event", expected=prediction.new_event, actual=before.event_id != after.event_id
+        )
         membership = "invite" if prediction.invited else before.membership
-        self.same("membership", foreseen=membership, seen=after.membership)
+        self.expect_equal("membership", expected=membership, actual=after.membership)
         return reply
 
-    def _was_right_to_refuse(self, observation: Observation, refusal: Refusal) -> None:
-        """See that Make Room Admin, which has been asked by now, does not lead to control after all."""
-        if refusal.reason in _FOR_THEIR_SAKE or self.drawn.target in self.drawn.fates:
+    def _check_refusal(self, observation: Observation, refusal: Refusal) -> None:
+        """Check that the target has no control after the Make Room Admin request either."""
+        if refusal.reason in _PROTECTIVE_REFUSALS or self.drawn.target in self.drawn.account_states:
             return
         assert observation.view is not None
-        now = held(self.admin, self.room_id, self.target)
+        now = room_state(self.admin, self.room_id, self.target)
         gained = replace(observation.view, power_levels=now.content).levels
         if gained.level_of(self.target) >= gained.control:
-            self.same(f"control after {refusal.reason}", foreseen=False, seen=self._comes_in())
+            self.expect_equal(f"control after {refusal.reason}", expected=False, actual=self._try_join())
 
     def _carry_out(self, plan: Plan) -> None:
-        """Carry a plan out, and hold the outcome to the plan, and both to the room's state."""
+        """Carry out the plan; compare the outcome with the plan, and both with the state of the room."""
         synapse = self.admin.synapse
         others = self._others()
         for step in plan.steps:
             if step.action is Action.LEAVE:
-                # Who was invited before, and comes to help, has used the invitation up.
+                # A user who joins temporarily no longer has the invitation that they had before.
                 others[0].pop(step.user, None)
         (preview,) = make_admin.preview_rooms(Observer(synapse), [self.room_id], self.goal)
-        journal = Journal(self.stage.server.directory / "journal.sqlite3")
+        journal = Journal(self.builder.server.directory / "journal.sqlite3")
         with Recovery(synapse, journal) as recovery:
             result = make_admin.Run(recovery, self.goal).carry_out(preview)
-        self.same("outcome", foreseen=(plan.outcome, None), seen=(result.outcome, result.reason))
-        self.same("level", foreseen=plan.level, seen=result.level_after)
-        self.same("control", foreseen=plan.outcome == "done", seen=result.control)
+        self.expect_equal("outcome", expected=(plan.outcome, None), actual=(result.outcome, result.reason))
+        self.expect_equal("level", expected=plan.level, actual=result.level_after)
+        self.expect_equal("control", expected=plan.outcome == "done", actual=result.control)
         done = [step.status for step in result.steps]
-        self.same("steps", foreseen=["done"] * len(plan.steps), seen=done)
-        seen = Observer(synapse).observe(self.room_id, self.goal).view
-        assert seen is not None
-        self.same("level read", foreseen=result.level_after, seen=seen.levels.level_of(self.target))
-        self.same("membership read", foreseen=result.membership_after, seen=seen.membership_of(self.target))
-        self.same("everybody else", foreseen=others, seen=self._others())
-        # Run again it has nothing left to do.
-        self.same("a second run", foreseen=(result.outcome, ()), seen=self._look_again())
-        if plan.outcome == "pending" and self._can_try():
-            self.same("the target can come in", foreseen=True, seen=self._comes_in())
-            self.same("once it has", foreseen=("done", ()), seen=self._look_again())
+        self.expect_equal("steps", expected=["done"] * len(plan.steps), actual=done)
+        actual = Observer(synapse).observe(self.room_id, self.goal).view
+        assert actual is not None
+        self.expect_equal(
+            "level read", expected=result.level_after, actual=actual.levels.level_of(self.target)
+        )
+        self.expect_equal(
+            "membership read", expected=result.membership_after, actual=actual.membership_of(self.target)
+        )
+        self.expect_equal("other users", expected=others, actual=self._others())
+        # A second run must find nothing to do.
+        self.expect_equal("a second run", expected=(result.outcome, ()), actual=self._preview_again())
+        if plan.outcome == "pending" and self._target_can_join():
+            self.expect_equal("the target can join", expected=True, actual=self._try_join())
+            self.expect_equal("a run after the join", expected=("done", ()), actual=self._preview_again())
 
     def _others(self) -> tuple[dict[str, str], dict[str, int], dict[str, Account]]:
-        """Return of everybody but the target the membership, the level, and the state of the account."""
+        """Return the memberships, levels and accounts of all users except the target."""
         memberships, levels = {}, {}
         for event in self.admin.state_events(self.room_id):
             if event["type"] == "m.room.member" and event["content"]["membership"] != "leave":
                 memberships[event["state_key"]] = event["content"]["membership"]
             elif event["type"] == "m.room.power_levels":
                 levels = dict(event["content"].get("users", {}))
-        for found in (memberships, levels):
-            found.pop(self.target, None)
+        for values in (memberships, levels):
+            values.pop(self.target, None)
         observer = Observer(self.admin.synapse)
-        people = self.stage.people.values()
+        people = self.builder.people.values()
         return memberships, levels, {who.user_id: observer.account(who.user_id) for who in people}
 
-    def _look_again(self) -> tuple[str, tuple[StepTaken, ...]]:
+    def _preview_again(self) -> tuple[str, tuple[StepTaken, ...]]:
         (again,) = make_admin.preview_rooms(Observer(self.admin.synapse), [self.room_id], self.goal)
         return again.result.outcome, again.result.steps
 
-    def _can_try(self) -> bool:
-        return self.drawn.target in self.stage.people and self.drawn.target not in self.drawn.fates
+    def _target_can_join(self) -> bool:
+        return self.drawn.target in self.builder.people and self.drawn.target not in self.drawn.account_states
 
-    def _comes_in(self) -> bool:
-        """Have the target try to join, and tell whether that succeeded."""
-        if not self._can_try():
+    def _try_join(self) -> bool:
+        """Join the room as the target; return whether that succeeded."""
+        if not self._target_can_join():
             return False
         try:
-            self.stage.people[self.drawn.target].join(self.room_id)
+            self.builder.people[self.drawn.target].join(self.room_id)
         except MatrixError:
             return False
         return True
 
 
 def run(server: Homeserver, *, rooms: int, seed: int) -> Iterator[Tally]:
-    """Compare as many rooms as asked for; yield the tally after each."""
-    stage = Stage(server)
+    """Compare this many rooms; yield the tally after each room."""
+    builder = RoomBuilder(server)
 
-    def make(chance: random.Random) -> Comparison:
-        return Comparison.of(stage, draw(chance))
+    def make(rng: random.Random) -> Comparison:
+        return Comparison.of(builder, draw(rng))
 
-    return random_rooms.compared(make, rooms=rooms, seed=seed)
+    return random_rooms.compare_rooms(make, rooms=rooms, seed=seed)
 
 
 def main() -> int:
-    """Run it from the shell."""
-    parser = argparse.ArgumentParser(description="Random rooms: the planner against a real Synapse.")
+    """Run the comparison from the shell; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Compare plans and predictions with a real Synapse, in random rooms."
+    )
     return random_rooms.main(
         parser, lambda server, options: run(server, rooms=options.rooms, seed=options.seed)
     )

@@ -1,4 +1,4 @@
-"""Random rooms, one after the other: the outcome, and the commands that make the room again."""
+"""Run a comparison on many random rooms, and count the differences."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ if TYPE_CHECKING:
 
 
 class Comparison(Protocol):
-    """One room: what was foreseen, what was seen, where they differ."""
+    """The comparison of the expected and the actual state of one room."""
 
     @property
     def drawn(self) -> Any:  # noqa: ANN401  any dataclass
-        """The room as it was drawn."""
+        """The random parameters of the room."""
 
     @property
     def room_id(self) -> RoomId: ...
 
     @property
-    def found(self) -> list[str]:
-        """Where they differ."""
+    def differences(self) -> list[str]:
+        """The differences that were found."""
 
     def compare(self) -> str:
-        """Return what kind of room it was."""
+        """Compare, and return the kind of the room."""
 
 
 @dataclass
 class Tally:
-    """What came out."""
+    """The number of rooms, of rooms of each kind, and the differences."""
 
     rooms: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
 
 
-def compared(make: Callable[[random.Random], Comparison], *, rooms: int, seed: int) -> Iterator[Tally]:
-    """Make and compare as many rooms as asked for; yield the tally after each."""
+def compare_rooms(make: Callable[[random.Random], Comparison], *, rooms: int, seed: int) -> Iterator[Tally]:
+    """Make and compare this many rooms; yield the tally after each room."""
     tally = Tally()
     for number in range(rooms):
-        # Each room has a seed of its own: one that differs can be drawn again alone.
+        # Each room has a separate seed, so a room with a difference can be made again alone.
         comparison = make(random.Random(f"{seed}/{number}"))
         kind = comparison.compare()
         tally.rooms += 1
         tally.kinds[kind] += 1
-        if comparison.found:
+        if comparison.differences:
             room = f"room {number}: {comparison.room_id} {asdict(comparison.drawn)}"
-            tally.differences.append("\n  ".join([room, f"({kind})", *comparison.found]))
+            tally.differences.append("\n  ".join([room, f"({kind})", *comparison.differences]))
         yield tally
 
 
 def main(
     parser: argparse.ArgumentParser, run: Callable[[Homeserver, argparse.Namespace], Iterator[Tally]]
 ) -> int:
-    """Run it from the shell."""
+    """Run the comparison from the shell; return the exit code."""
     parser.add_argument("--rooms", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()

@@ -27,7 +27,7 @@ class RoomResult:
 
     @property
     def verdict(self) -> tuple[int, str, str | None, str | None]:
-        """Exit code, outcome, reason, reach."""
+        """The exit code, outcome, reason and reach."""
         return self.code, self.record["outcome"], self.record["reason"], self.record["reach"]
 
     @property
@@ -48,11 +48,11 @@ class RoomResult:
 
     @property
     def steps(self) -> list[tuple[str, str, str]]:
-        """Of each step the action, in whose name, and what became of it."""
+        """The action, the acting user and the status of each step."""
         return [(step["action"], step["as"], step["status"]) for step in self.record["steps"]]
 
     @property
     def actions(self) -> list[str]:
-        """What was done, all of it to the end."""
+        """The actions of the steps, all of which are done."""
         assert {step["status"] for step in self.record["steps"]} <= {"done"}, self.record
         return [step["action"] for step in self.record["steps"]]

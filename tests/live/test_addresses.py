@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.live.conftest import Synadmin
 
-_START_UP = 60.0  # seconds
+_START_TIMEOUT = 60.0  # seconds
 
 
 def _nginx(folder: Path, listen: str, locations: str) -> contextlib.AbstractContextManager[None]:
@@ -43,7 +43,7 @@ def _running(folder: Path, listen: str, servers: str) -> Iterator[None]:
     path = nginx_configuration(folder, servers)
     command = [program("nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
     process = subprocess.Popen(command, cwd=folder, env={"PATH": os.environ["PATH"]})
-    until = time.monotonic() + _START_UP
+    until = time.monotonic() + _START_TIMEOUT
     try:
         while not _answers(listen):
             assert process.poll() is None

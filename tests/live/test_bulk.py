@@ -14,7 +14,7 @@ from synadmin.errors import RateLimitedError
 from synadmin.ids import encoded
 from synadmin.sandbox.homeserver import Homeserver
 from tests.live.conftest import running
-from tests.live.differential import Reply, ask, held
+from tests.live.differential import Reply, call_make_room_admin, room_state
 from tests.written import journal_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,10 @@ def test_row_20_sixth_private_room_of_a_promoter_hits_the_rate_limit(
     rooms = lost_rooms(default_limits, promoter, 6)
     targets = [newcomer("target", server=default_limits).user_id for _ in rooms]
     admin = new_admin(default_limits)
-    replies = [ask(admin.synapse, room_id, target) for room_id, target in zip(rooms, targets, strict=True)]
+    replies = [
+        call_make_room_admin(admin.synapse, room_id, target)
+        for room_id, target in zip(rooms, targets, strict=True)
+    ]
     assert [reply.status for reply in replies] == [200] * 5 + [429]
     assert replies[-1].errcode == "M_LIMIT_EXCEEDED"
 
@@ -82,13 +85,13 @@ def test_row_21_sixth_invitation_is_not_sent_but_the_level_is_given(
     admin = new_admin(default_limits)
     for _ in range(5):
         (room_id,) = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 1)
-        assert ask(admin.synapse, room_id, admin.user_id) == Reply(200)
+        assert call_make_room_admin(admin.synapse, room_id, admin.user_id) == Reply(200)
     (room_id,) = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 1)
     with pytest.raises(RateLimitedError) as caught:
         admin.synapse.rooms.make_admin(room_id, user_id=admin.user_id)
     assert caught.value.retry_after is not None
     assert 300 < caught.value.retry_after < 340
-    after = held(admin, room_id, admin.user_id)
+    after = room_state(admin, room_id, admin.user_id)
     assert after.content is not None
     assert after.content["users"][admin.user_id] == 100
     assert after.membership is None
@@ -101,9 +104,13 @@ def test_row_22_override_on_the_caller_lifts_all_limits(
     rooms = lost_rooms(default_limits, promoter, 18)
     admin = new_admin(default_limits)
     with default_limits.admin.lifted_limits(admin):
-        assert [ask(admin.synapse, room, admin.user_id).status for room in rooms[:12]] == [200] * 12
+        assert [call_make_room_admin(admin.synapse, room, admin.user_id).status for room in rooms[:12]] == [
+            200
+        ] * 12
     with default_limits.admin.lifted_limits(promoter):
-        assert [ask(admin.synapse, room, admin.user_id).status for room in rooms[12:]] == [200] * 5 + [429]
+        assert [call_make_room_admin(admin.synapse, room, admin.user_id).status for room in rooms[12:]] == [
+            200
+        ] * 5 + [429]
 
 
 # What the command makes of it
@@ -137,7 +144,7 @@ def test_thirty_private_rooms_are_regained_without_rate_limit_waits(
     assert override(chief) == (None, None)
     for room_id in rooms:
         assert history(chief, room_id, chief.user_id) == REGAINED
-        after = held(chief, room_id, chief.user_id)
+        after = room_state(chief, room_id, chief.user_id)
         assert after.content is not None
         assert (after.content["users"][chief.user_id], after.membership) == (100, "join")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.live.conftest import Newcomer, Synadmin
 
 
-_PATIENCE = 90  # seconds
+_TIMEOUT = 90  # seconds
 
 
 @dataclass
@@ -51,7 +51,7 @@ def write_entry(folder: Path, room_id: RoomId, lines: str) -> str:
 
 def until_listed(admin: Person, room_id: RoomId) -> None:
     """Wait until the list of rooms shows an alias: Synapse writes it there a little later."""
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _TIMEOUT
     while admin.synapse.rooms.get(room_id).canonical_alias is None:
         if time.monotonic() > until:
             pytest.fail("the list of rooms does not show the alias")
@@ -394,7 +394,7 @@ def test_failed_admin_after_another_one_does_not_mean_that_nothing_was_changed(
     path = write_entry(tmp_path, room_id, f'admins = ["{bob.user_id}", "{carol.user_id}"]\n')
     granted: list[Passing] = []
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and not passing.answered:
             granted.append(passing)
             if len(granted) == 2:  # at the last moment
@@ -403,10 +403,10 @@ def test_failed_admin_after_another_one_does_not_mean_that_nothing_was_changed(
 
     arguments = ("control", "apply", path, "--yes", "-o", "json")
     with (
-        Proxy(homeserver.url, happens) as proxy,
+        Proxy(homeserver.url, on_request) as proxy,
         running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
     ):
-        output, _ = process.communicate(timeout=_PATIENCE)
+        output, _ = process.communicate(timeout=_TIMEOUT)
     (record,) = json.loads(output)["rooms"]
     assert record["outcome"] == "failed"
     assert [step["status"] for step in record["steps"]] == ["done", "failed"], record["message"]
@@ -426,14 +426,14 @@ def test_room_that_changes_meanwhile_does_not_stop_the_others(
         f'version = 1\n[[rooms]]\nmatch = {{ ids = {ids} }}\nadmins = ["{bob.user_id}"]\n', "utf-8"
     )
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and not changed:
             alice.set_power(first, {alice: 0})  # at the last moment
             changed.append(passing)
 
     arguments = ("control", "apply", str(path), "--yes", "-o", "json")
     with (
-        Proxy(homeserver.url, happens) as proxy,
+        Proxy(homeserver.url, on_request) as proxy,
         running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
     ):
         stdout, stderr = process.communicate()

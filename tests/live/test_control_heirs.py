@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from tests.live.conftest import Newcomer, Synadmin
 
 DAY = 86_400_000
-_PATIENCE = 90  # seconds until Synapse has written down who was there
+_TIMEOUT = 90  # seconds until Synapse has written down who was there
 
 
 def set_back(server: Homeserver, who: Person, days: int) -> None:
     """Make a user's last request one of long ago, once Synapse has written down the real one."""
     then = int(time.time() * 1000) - days * DAY
-    until = time.monotonic() + _PATIENCE
-    with sqlite3.connect(server.directory / "homeserver.db", timeout=_PATIENCE) as database:
+    until = time.monotonic() + _TIMEOUT
+    with sqlite3.connect(server.directory / "homeserver.db", timeout=_TIMEOUT) as database:
         seen = "SELECT COUNT(*) FROM devices WHERE user_id = ? AND last_seen IS NOT NULL"
         while not database.execute(seen, (who.user_id,)).fetchone()[0]:
             if time.monotonic() > until:

@@ -1,7 +1,7 @@
-"""What the planner foresees is what Synapse does, in rooms drawn at random.
+"""Compare plans and predictions with Synapse in random rooms.
 
-A few dozen of them here, the same ones each time; ``python -m tests.live.differential`` draws as many as
-you have time for.
+This test uses a few dozen rooms, the same ones in every run. ``python -m tests.live.differential`` uses as
+many rooms as you choose.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ def test_every_outcome_is_the_planned_one(homeserver: Homeserver) -> None:
     rooms = int(os.environ.get("SYNADMIN_TEST_ROOMS", "40"))
     *_, tally = run(homeserver, rooms=rooms, seed=12)
     assert tally.rooms == rooms
-    assert len(tally.kinds) > 8, "the rooms are too much alike to show anything"
+    assert len(tally.kinds) > 8, "the rooms are too similar"
     assert not tally.differences, "\n".join(tally.differences)

@@ -50,13 +50,13 @@ def records(synadmin: Synadmin, *arguments: str, code: int = 0) -> list[dict[str
 def through_proxy(
     homeserver: Homeserver,
     directory: Path,
-    happens: Callable[[Passing], int | None],
+    on_request: Callable[[Passing], int | None],
     *arguments: str,
     code: int,
 ) -> dict[str, Any]:
     """Run a command through a proxy that calls ``happens`` for each request; return its only record."""
     with (
-        Proxy(homeserver.url, happens) as proxy,
+        Proxy(homeserver.url, on_request) as proxy,
         running(directory, proxy.here, homeserver.admin, *arguments, "-o", "json") as process,
     ):
         stdout, stderr = process.communicate()
@@ -348,13 +348,13 @@ def test_account_stays_where_a_room_changed_meanwhile(
     alice = leaver.alice
     changed: list[Passing] = []
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and not changed:
             alice.set_power(leaver.dependent, {alice: 0})  # at the last moment
             changed.append(passing)
 
     arguments = ("user", "offboard", alice.user_id, "--to", leaver.bob.user_id, "--yes")
-    record = through_proxy(homeserver, tmp_path, happens, *arguments, code=1)
+    record = through_proxy(homeserver, tmp_path, on_request, *arguments, code=1)
     assert len(changed) == 1
     assert (record["outcome"], record["reason"]) == ("failed", "would-lose-control")
     (room,) = record["rooms"]
@@ -368,12 +368,12 @@ def test_account_that_could_not_leave_a_room_is_not_done(
 ) -> None:
     alice = leaver.alice.user_id
 
-    def happens(passing: Passing) -> int | None:
+    def on_request(passing: Passing) -> int | None:
         return 403 if passing.path.endswith("/leave") else None
 
     arguments = ["user", "offboard", alice, "--to", leaver.bob.user_id, "--allow", "impersonate", "--yes"]
     arguments += ["--leave-rooms"] if leave_rooms else []
-    record = through_proxy(homeserver, tmp_path, happens, *arguments, code=6)
+    record = through_proxy(homeserver, tmp_path, on_request, *arguments, code=6)
     assert (record["outcome"], record["reason"]) == ("partly", "server-error")
     assert "In 2 rooms the account did not give up its power and leave" in record["message"]
     assert homeserver.admin.synapse.users.get(alice).locked == leave_rooms
@@ -385,12 +385,12 @@ def test_account_stays_where_the_successor_is_locked_meanwhile(
 ) -> None:
     alice, bob = leaver.alice.user_id, leaver.bob.user_id
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and passing.answered:
             homeserver.lock(leaver.bob)  # as `user offboard bob` does
 
     arguments = ["user", "offboard", alice, "--to", bob, "--yes"]
-    record = through_proxy(homeserver, tmp_path, happens, *arguments, code=6)
+    record = through_proxy(homeserver, tmp_path, on_request, *arguments, code=6)
     assert (record["outcome"], record["reason"]) == ("partly", "would-lose-control")
     assert f"But {bob} is locked now. The account is unchanged." in record["message"]
     assert not homeserver.admin.synapse.users.get(alice).locked
@@ -419,13 +419,13 @@ def test_account_closed_at_the_same_time_as_its_successor_is_not_done(
 ) -> None:
     alice, bob = leaver.alice.user_id, leaver.bob.user_id
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         is_closing = passing.method == "PUT" or "/deactivate/" in passing.path
         if is_closing and encoded(alice) in passing.path and not passing.answered:
             homeserver.lock(leaver.bob)  # as `user offboard bob --to alice` does at this moment
 
     arguments = ["user", "offboard", alice, "--to", bob, "--then", then, "--yes"]
-    record = through_proxy(homeserver, tmp_path, happens, *arguments, code=6)
+    record = through_proxy(homeserver, tmp_path, on_request, *arguments, code=6)
     assert (record["outcome"], record["reason"]) == ("partly", "would-lose-control")
     assert record["account"]["outcome"] == "done"
     assert f"But {bob} is locked now" in record["message"]

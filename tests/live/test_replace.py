@@ -238,7 +238,7 @@ def test_killed_replacement_is_finished_by_resume(
         with running(tmp_path, proxy.here, admin, *command) as process:
             process.wait(60)
         assert process.returncode == -9
-        proxy.happens = lambda _: None
+        proxy.on_request = lambda _: None
         here = {"SYNADMIN_HOMESERVER": proxy.here}
         answer = synadmin("journal", "resume", "last", "-o", "json", env=here)
     result = record(answer)
@@ -261,13 +261,13 @@ def test_room_that_was_replaced_meanwhile_gets_no_second_new_room(
     command = ["room", "replace", room_id, "--admin", "admin", "--confirm", room_id, "--anyway", "-o", "json"]
     others: list[Answer] = []
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         # Another run begins and ends between the plan of this one and its first change.
         if "/_synapse/admin/v2/users/" in passing.path and not others:
             others.append(synadmin(*command))
 
     with (
-        Proxy(homeserver.url, happens) as proxy,
+        Proxy(homeserver.url, on_request) as proxy,
         running(tmp_path, proxy.here, homeserver.admin, *command) as process,
     ):
         stdout, stderr = process.communicate()
@@ -308,7 +308,7 @@ def test_new_room_is_closed_and_named_where_progress_is_unreadable(
         for member in (chair, mike):
             assert admin.membership(new, member) == "join"
 
-        proxy.happens = lambda _: None
+        proxy.on_request = lambda _: None
         answer = synadmin("journal", "resume", "last", "-o", "json", env=here)
     result = record(answer)
     assert (answer.code, result["outcome"], result["new_room_id"]) == (0, "done", new), answer.stdout

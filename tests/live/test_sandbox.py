@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Newcomer
 
-_PATIENCE = 60  # seconds
+_TIMEOUT = 60  # seconds
 
 
 def wait_until(so: Callable[[], bool]) -> None:
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _TIMEOUT
     while not so():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.05)

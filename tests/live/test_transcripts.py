@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
-_PATIENCE = 120  # seconds for one command
+_TIMEOUT = 120  # seconds for one command
 _DONE = "\x1e"
 _UP = "synadmin sandbox up"
 # Runs what it reads from the pipe on the terminal that it is given; `$?` stays what it was.
@@ -127,9 +127,9 @@ class Terminal:
         os.write(self._commands, f"{actual}\n".encode())
         said, given = "", iter(answers)
         while not said.endswith(_DONE):
-            ready, _, _ = select.select([self._terminal], [], [], _PATIENCE)
+            ready, _, _ = select.select([self._terminal], [], [], _TIMEOUT)
             if not ready:
-                pytest.fail(f"$ {command}\n{said}\n(and then nothing more for {_PATIENCE} s)")
+                pytest.fail(f"$ {command}\n{said}\n(and then nothing more for {_TIMEOUT} s)")
             said += os.read(self._terminal, 65536).decode(errors="surrogateescape")
             if _QUESTION.search(said):
                 os.write(self._terminal, f"{next(given, 'y')}\n".encode())

@@ -142,13 +142,13 @@ def test_room_that_was_upgraded_meanwhile_gets_no_second_new_room(
     room = alice.make_room("Hall")
     new: list[RoomId] = []
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("type=m.room.canonical_alias") and not new:  # the plan is made
             new.append(alice.synapse.client_server.upgrade_room(room, "11").replacement_room)
 
     arguments = ["room", "upgrade", room, "--to-version", "12", "--allow", "impersonate", "--yes"]
     with (
-        Proxy(homeserver.url, happens) as proxy,
+        Proxy(homeserver.url, on_request) as proxy,
         running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
     ):
         _, stderr = process.communicate()

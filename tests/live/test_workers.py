@@ -1,4 +1,4 @@
-"""The Synapse with a worker that `make test-workers` runs other tests on: what is special about it."""
+"""Test the Synapse with a worker, which `make test-workers` uses for other tests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_delayed_server_answers_later_and_in_order() -> None:
                 client.sendall(question)
                 received += client.recv(100)
                 assert time.monotonic() - asked_at >= _DELAY
-            delayed.settle()
+            delayed.wait_until_sent()
             assert (received, client.recv(100)) == (b"1 first  2 second", b"")
 
 

@@ -1,7 +1,7 @@
-"""A Synapse as large servers have it: PostgreSQL, a generic worker that lags behind, Redis, nginx in front.
+"""A Synapse like those of large servers: PostgreSQL, Redis, nginx, and a worker with delayed replication.
 
-What people of the sandbox do goes to the main process: a test prepares and judges what the server holds.
-The command line goes through nginx, and so, as Synapse's ``docs/workers.md`` says, partly to the worker.
+The tests themselves send requests to the main process. The command line sends requests to nginx, which sends
+some of them to the worker, as Synapse's ``docs/workers.md`` describes.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from synadmin.sandbox.config import listener, listeners
 from synadmin.sandbox.homeserver import Homeserver
 from tests.live.delayed import DelayedServer
 from tests.live.postgresql import Connection, postgresql
-from tests.live.tethered import accepts, free_port, program, tethered
+from tests.live.programs import accepts, find_program, free_port, running_program
 
 if TYPE_CHECKING:
     from synadmin.sandbox.accounts import Person
 
-LAG = 0.5  # seconds by which the worker hears later of what the main process has written
+LAG = 0.5  # seconds by which replication to the worker is delayed
 REQUESTED = bool(os.environ.get("SYNADMIN_TEST_WORKERS"))
-"""Whether the servers that tests share are to have workers: `make test-workers`."""
+"""Whether the shared servers have a worker: `make test-workers`."""
 
-_lagging: set[DelayedServer] = set()
+_delay_proxies: set[DelayedServer] = set()
 
-# What a generic worker may answer, of what Synapse's docs/workers.md lists for it: method, and path.
+# The requests that nginx sends to the worker, as "method path": a part of the list in docs/workers.md.
 _CLIENT = "/_matrix/client/(?:api/v1|r0|v1|v3|unstable)"
 _ROOM = f"{_CLIENT}/rooms/[^/]+"
-_WORKERS_SHARE = (
+_WORKER_ROUTES = (
     f"[A-Z]+ {_CLIENT}/(?:sync|events|initialSync|createRoom|publicRooms|joined_rooms|search|capabilities)$",
     f"[A-Z]+ {_CLIENT}/(?:account/(?:whoami|3pid|deactivate)|delete_devices|login|register|notifications)$",
     f"[A-Z]+ {_CLIENT}/(?:devices|keys|room_keys|profile|directory/room|join|knock|user/[^/]+/filter)(?:/|$)",
@@ -47,23 +47,23 @@ _WORKERS_SHARE = (
     f"GET {_CLIENT}/user/.*/(?:tags|account_data)",
 )
 
-_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+_NGINX_TEMP_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class WorkerHomeserver(Homeserver):
     """A Homeserver on PostgreSQL, with a generic worker behind nginx.
 
     Attributes:
-        database: how ``psycopg2`` reaches its PostgreSQL.
-        worker_port: where nginx finds the worker.
-        front_port: where clients find nginx.
+        database: the arguments that connect ``psycopg2`` to its PostgreSQL.
+        worker_port: the port of the worker.
+        front_port: the port of nginx, for clients.
     """
 
     def __init__(self, directory: Path | None = None, *, lag: float = LAG, **options: Any) -> None:  # noqa: ANN401
         super().__init__(directory, **options)
         self._lag = lag
-        self._stores = contextlib.ExitStack()
-        self._fronts = contextlib.ExitStack()
+        self._databases = contextlib.ExitStack()
+        self._worker_and_nginx = contextlib.ExitStack()
         self.database: Connection = {}
 
     @property
@@ -72,30 +72,30 @@ class WorkerHomeserver(Homeserver):
 
     @property
     def main_port(self) -> int:
-        """Where nginx finds the main process."""
+        """The port of the main process."""
         return self._facts.port
 
     def start(self, *, stay: bool = False) -> Self:
         if self.pid is not None:
             return self
         if not self.database:
-            self._start_stores()
+            self._start_databases()
         super().start(stay=stay)
-        # Where this is missing, a Homeserver takes itself for a new one, which gets another name.
+        # Without this file, the next start would treat the server as new and give it another name.
         (self.directory / "homeserver.db").touch()
-        self._start_fronts()
+        self._start_worker_and_nginx()
         return self
 
     def stop(self) -> bool:
-        self._fronts.close()
+        self._worker_and_nginx.close()
         return super().stop()
 
     def discard(self) -> None:
         super().discard()
-        self._stores.close()
+        self._databases.close()
 
     def register(self, localpart: str, *, admin: bool = False, display_name: str | None = None) -> Person:
-        """As a Homeserver, at the main process."""
+        """Register a user at the main process."""
         if localpart not in self._people:
             self._people[localpart] = accounts.register(
                 super().url,
@@ -107,18 +107,19 @@ class WorkerHomeserver(Homeserver):
             )
         return self._people[localpart]
 
-    def _start_stores(self) -> None:
-        """Start PostgreSQL and Redis, and tell Synapse of them."""
-        redis, nginx = program("redis-server", "redis-server"), program("nginx", "nginx-light")
+    def _start_databases(self) -> None:
+        """Start PostgreSQL and Redis, and configure Synapse to use them."""
+        redis = find_program("redis-server", "redis-server")
+        nginx = find_program("nginx", "nginx-light")
         self._nginx = nginx
-        self.database = self._stores.enter_context(postgresql())
+        self.database = self._databases.enter_context(postgresql())
         self._redis_port, replication_port = free_port(), free_port()
         self.worker_port, self.front_port = free_port(), free_port()
-        folder = Path(self._stores.enter_context(tempfile.TemporaryDirectory(prefix="synadmin-redis-")))
+        folder = Path(self._databases.enter_context(tempfile.TemporaryDirectory(prefix="synadmin-redis-")))
         port = self._redis_port
         options = {"port": str(port), "bind": "127.0.0.1", "save": "", "dir": str(folder)}
         command = [redis, *(word for name, value in options.items() for word in (f"--{name}", value))]
-        self._stores.enter_context(tethered(command, folder / "output.log", lambda: accepts(port)))
+        self._databases.enter_context(running_program(command, folder / "output.log", lambda: accepts(port)))
         self._facts.extra_config |= {
             "database": {"name": "psycopg2", "args": {**self.database, "cp_min": 1, "cp_max": 5}},
             "redis": {"enabled": True, "host": "127.0.0.1", "port": port},
@@ -135,17 +136,17 @@ class WorkerHomeserver(Homeserver):
         ]
         return super()._launch(key, stay=stay)
 
-    def _start_fronts(self) -> None:
-        """Start the worker, and nginx before it and the main process."""
+    def _start_worker_and_nginx(self) -> None:
+        """Start the worker, and nginx in front of the worker and the main process."""
         with contextlib.ExitStack() as stack:
             delayed = stack.enter_context(DelayedServer(self._redis_port, self._lag))
-            _lagging.add(delayed)
-            stack.callback(_lagging.discard, delayed)
-            stack.enter_context(self._worker(delayed.port))
-            stack.enter_context(self._front())
-            self._fronts = stack.pop_all()
+            _delay_proxies.add(delayed)
+            stack.callback(_delay_proxies.discard, delayed)
+            stack.enter_context(self._running_worker(delayed.port))
+            stack.enter_context(self._running_nginx())
+            self._worker_and_nginx = stack.pop_all()
 
-    def _worker(self, redis_port: int) -> contextlib.AbstractContextManager[None]:
+    def _running_worker(self, redis_port: int) -> contextlib.AbstractContextManager[None]:
         path = self.directory / "worker.yaml"
         settings = {
             "worker_app": "synapse.app.generic_worker",
@@ -160,20 +161,20 @@ class WorkerHomeserver(Homeserver):
         url = f"http://127.0.0.1:{self.worker_port}/health"
         environment = os.environ | {"GIT_DIR": os.devnull}
         log = self.directory / "worker.log"
-        return tethered(command, log, lambda: _is_healthy(url), cwd=self.directory, env=environment)
+        return running_program(command, log, lambda: _is_healthy(url), cwd=self.directory, env=environment)
 
-    def _front(self) -> contextlib.AbstractContextManager[None]:
+    def _running_nginx(self) -> contextlib.AbstractContextManager[None]:
         folder = self.directory / "nginx"
         folder.mkdir(exist_ok=True)
         path = folder / "nginx.conf"
-        path.write_text(self._front_configuration(folder), "utf-8")
+        path.write_text(self._nginx_configuration(folder), "utf-8")
         command = [self._nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
-        return tethered(command, folder / "output.log", lambda: accepts(self.front_port))
+        return running_program(command, folder / "output.log", lambda: accepts(self.front_port))
 
-    def _front_configuration(self, folder: Path) -> str:
-        shares = "\n".join(f'    "~^{share}" worker;' for share in _WORKERS_SHARE)
-        temporary = "\n".join(f"  {name}_temp_path {folder}/{name};" for name in _TEMPORARY)
-        user = "user root;" if os.geteuid() == 0 else ""  # the directory is for its owner alone
+    def _nginx_configuration(self, folder: Path) -> str:
+        routes = "\n".join(f'    "~^{route}" worker;' for route in _WORKER_ROUTES)
+        temporary = "\n".join(f"  {name}_temp_path {folder}/{name};" for name in _NGINX_TEMP_FOLDERS)
+        user = "user root;" if os.geteuid() == 0 else ""  # only its owner can read the directory
         return f"""
 {user}
 daemon off;
@@ -187,7 +188,7 @@ http {{
   upstream worker {{ server 127.0.0.1:{self.worker_port}; }}
   map "$request_method $uri" $process {{
     default main;
-{shares}
+{routes}
   }}
   server {{
     listen 127.0.0.1:{self.front_port};
@@ -204,10 +205,10 @@ http {{
 """
 
 
-def settle() -> None:
-    """Wait until every worker knows what the tests have done so far."""
-    for delayed in tuple(_lagging):
-        delayed.settle()
+def wait_for_workers() -> None:
+    """Wait until the workers have received all changes that the tests have made so far."""
+    for proxy in tuple(_delay_proxies):
+        proxy.wait_until_sent()
 
 
 def _is_healthy(url: str) -> bool:
@@ -218,6 +219,6 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def shared_server(**options: Any) -> Homeserver:  # noqa: ANN401 - those of Homeserver
-    """Return a server for many tests: with a worker where that is asked for."""
+def shared_server(**options: Any) -> Homeserver:  # noqa: ANN401 - the arguments of Homeserver
+    """Return a server for many tests, with a worker if `make test-workers` runs."""
     return WorkerHomeserver(**options) if REQUESTED else Homeserver(**options)

@@ -1,7 +1,7 @@
-"""A town with everything that an audit can find, each in a room of its own, and one room that is sound.
+"""A server with a room or account for every audit rule, and one room without findings.
 
-It federates with a neighbour that has gone when the audits look. What takes months is made by setting the
-clock back in its database, while it is stopped.
+The server federates with a second server, which is down during the audits. Old events are simulated: while
+the server is stopped, timestamps in its database are moved into the past.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.live.conftest import Answer, Synadmin
 
 DAY = 86_400_000  # milliseconds
-_PATIENCE = 90  # seconds until the server has counted, or noticed
+_TIMEOUT = 90  # seconds to wait for statistics and federation
 CONFIG = """
 [audit]
 server_admins = ["@admin:{server_name}"]
@@ -46,13 +46,13 @@ look_at_extremities = true
 [[audit.ignore]]
 rule = "weak-control"
 subject = "!nothing:{server_name}"
-reason = "a room that is no more"
+reason = "this room was deleted"
 """
 
 
 @dataclass
-class Town:
-    """The server, and its rooms by what is the matter with them."""
+class AuditServer:
+    """The server, its rooms by the name of their problem, and its users."""
 
     server: Homeserver
     neighbour_name: str = ""
@@ -65,49 +65,49 @@ class Town:
 
 
 @pytest.fixture(scope="session")
-def town() -> Iterator[Town]:
+def audit_server() -> Iterator[AuditServer]:
     with shared_server(federates=True) as server:
-        town = Town(server)
+        audit_server = AuditServer(server)
         with Homeserver(federates=True) as neighbour:
-            town.neighbour_name = neighbour.server_name
-            Builder(town, neighbour).build()
-            until(lambda: counted(server), "the server has counted who is in which room")
-        _until_noticed(town)
+            audit_server.neighbour_name = neighbour.server_name
+            Builder(audit_server, neighbour).build()
+            wait_until(lambda: room_counts_are_current(server), "the member counts are current")
+        _wait_until_neighbour_is_down(audit_server)
         server.stop()
-        _set_back_the_clock(town)
+        _backdate_records(audit_server)
         server.start()
-        town.config.write_text(CONFIG.format(server_name=server.server_name), "utf-8")
-        yield town
+        audit_server.config.write_text(CONFIG.format(server_name=server.server_name), "utf-8")
+        yield audit_server
 
 
 class Builder:
-    """Builds the town."""
+    """Makes the rooms, accounts, tokens and reports of the audit server."""
 
-    def __init__(self, town: Town, neighbour: Homeserver) -> None:
-        self.town = town
-        self.server = town.server
+    def __init__(self, audit_server: AuditServer, neighbour: Homeserver) -> None:
+        self.audit_server = audit_server
+        self.server = audit_server.server
         self.anna, self.ben, self.cleo = (self.server.register(name) for name in ("anna", "ben", "cleo"))
         self.nick = neighbour.register("nick")
         self.nora = neighbour.register("nora")
 
     def build(self) -> None:
-        self.plain()
-        self.of_creators()
-        self.of_accounts()
-        self.federated()
-        self.replaced()
-        self.of_the_server()
+        self.make_local_rooms()
+        self.make_version_12_rooms()
+        self.make_inactive_accounts()
+        self.make_federated_rooms()
+        self.make_replaced_rooms()
+        self.make_tokens_and_reports()
 
     def room(self, what: str, by: Person, **room: Any) -> RoomId:  # noqa: ANN401
-        self.town.rooms[what] = by.make_room(what, **room)
-        return self.town.rooms[what]
+        self.audit_server.rooms[what] = by.make_room(what, **room)
+        return self.audit_server.rooms[what]
 
     def person(self, name: str) -> Person:
         person = self.server.register(name)
-        self.town.people[name] = person.user_id
+        self.audit_server.people[name] = person.user_id
         return person
 
-    def plain(self) -> None:
+    def make_local_rooms(self) -> None:
         anna, ben, cleo = self.anna, self.ben, self.cleo
         self.room("sound", anna, members=[ben, cleo], users={ben: 100})
         self.room("lost", anna, members=[ben, cleo], left=[anna])
@@ -122,15 +122,15 @@ class Builder:
         state = [{"type": "example.state", "state_key": str(key), "content": {}} for key in range(100)]
         self.room("complex", anna, state=state)
 
-    def of_creators(self) -> None:
-        """Creators of version 12, who are in no list of levels."""
+    def make_version_12_rooms(self) -> None:
+        """Make rooms of version 12, whose creators are not listed in the power levels."""
         ghost = self.server.user_id("phantom")
         self.room("ghost creator", self.anna, version="12", creation={"additional_creators": [ghost]})
         second = {"additional_creators": [self.ben.user_id]}
         self.room("two creators", self.anna, version="12", creation=second, members=[self.ben, self.cleo])
         self.room("one creator", self.anna, version="12", members=[self.ben, self.cleo])
 
-    def of_accounts(self) -> None:
+    def make_inactive_accounts(self) -> None:
         admin = self.server.admin
         suspended, locked, away = self.person("suspended"), self.person("locked"), self.person("away")
         for person in (suspended, locked, away):
@@ -140,36 +140,36 @@ class Builder:
         admin.suspend(suspended)
         admin.modify_user(locked, locked=True)
         admin.modify_user(gone, deactivated=True)
-        self.town.people["second"] = self.server.register("second", admin=True).user_id
-        self.town.people["sleeper"] = self.server.register("sleeper", admin=True).user_id
+        self.audit_server.people["second"] = self.server.register("second", admin=True).user_id
+        self.audit_server.people["sleeper"] = self.server.register("sleeper", admin=True).user_id
 
-    def federated(self) -> None:
+    def make_federated_rooms(self) -> None:
         anna, ben, nick, nora = self.anna, self.ben, self.nick, self.nora
         self.room("foreign", anna, members=[ben, nick], users={ben: 100, nick: 100})
         self.room("foreign helper", anna, members=[ben, nick], users={ben: 100, nick: 50})
         self.room("foreign gone", anna, members=[ben, nick, nora], users={ben: 100, nora: 100}, left=[nora])
         theirs = nick.make_room("theirs", public=True, alias="theirs")
         ben.join(theirs, via=[nick.server_name])
-        self.town.rooms["theirs"] = theirs
+        self.audit_server.rooms["theirs"] = theirs
         abandoned = nick.make_room("left", public=True)
         ben.join(abandoned, via=[nick.server_name])
         ben.leave(abandoned)
-        self.town.rooms["left"] = abandoned
+        self.audit_server.rooms["left"] = abandoned
 
-    def replaced(self) -> None:
+    def make_replaced_rooms(self) -> None:
         for what in ("upgraded", "abandoned by hand", "upgraded and left"):
             self.room(what, self.anna, members=[self.ben], users={self.ben: 100})
         for what in ("upgraded", "upgraded and left"):
-            path = f"/_matrix/client/v3/rooms/{encoded(self.town.rooms[what])}/upgrade"
+            path = f"/_matrix/client/v3/rooms/{encoded(self.audit_server.rooms[what])}/upgrade"
             answer = self.anna.call("POST", path, {"new_version": "11"})
-            self.town.rooms[f"{what}: new"] = RoomId(answer["replacement_room"])
+            self.audit_server.rooms[f"{what}: new"] = RoomId(answer["replacement_room"])
         for person in (self.anna, self.ben):
-            person.leave(self.town.rooms["upgraded and left"])
-        # A client that knows nothing of upgrades, and leaves the levels as they are.
-        content = {"body": "moved", "replacement_room": self.town.rooms["sound"]}
-        self.anna.send_state(self.town.rooms["abandoned by hand"], "m.room.tombstone", content)
+            person.leave(self.audit_server.rooms["upgraded and left"])
+        # As from a client without support for upgrades: it leaves the power levels unchanged.
+        content = {"body": "moved", "replacement_room": self.audit_server.rooms["sound"]}
+        self.anna.send_state(self.audit_server.rooms["abandoned by hand"], "m.room.tombstone", content)
 
-    def of_the_server(self) -> None:
+    def make_tokens_and_reports(self) -> None:
         admin = self.server.admin
         admin.call("POST", "/_synapse/admin/v1/registration_tokens/new", {"token": "open-sesame"})
         admin.call("POST", "/_synapse/admin/v1/registration_tokens/new", {"uses_allowed": 1})
@@ -184,8 +184,8 @@ class Builder:
         self.ben.call("POST", report, {"reason": "rude"})
 
 
-def counted(server: Homeserver) -> bool:
-    """Tell whether the server's counts of members, which it keeps a moment late, are up to date."""
+def room_counts_are_current(server: Homeserver) -> bool:
+    """Return whether the server's member counts are current: Synapse updates them with a delay."""
     admin = server.admin
     for room in admin.call("GET", "/_synapse/admin/v1/rooms", query={"limit": 1000})["rooms"]:
         path = f"/_synapse/admin/v1/rooms/{encoded(room['room_id'])}/members"
@@ -196,33 +196,33 @@ def counted(server: Homeserver) -> bool:
     return True
 
 
-def _until_noticed(town: Town) -> None:
-    """Write to the neighbour until the server has noticed that nobody is there."""
-    admin = town.server.admin
-    ben = town.server.register("ben")
-    path = f"/_matrix/client/v3/rooms/{encoded(town.rooms['theirs'])}/send/m.room.message"
-    destination = f"/_synapse/admin/v1/federation/destinations/{encoded(town.neighbour_name)}"
+def _wait_until_neighbour_is_down(audit_server: AuditServer) -> None:
+    """Send messages until the server has recorded that the other server is down."""
+    admin = audit_server.server.admin
+    ben = audit_server.server.register("ben")
+    path = f"/_matrix/client/v3/rooms/{encoded(audit_server.rooms['theirs'])}/send/m.room.message"
+    destination = f"/_synapse/admin/v1/federation/destinations/{encoded(audit_server.neighbour_name)}"
     numbers = iter(range(1000))
 
-    def noticed() -> bool:
+    def is_down() -> bool:
         ben.call("PUT", f"{path}/{next(numbers)}", {"msgtype": "m.text", "body": "hello?"})
         try:
             return admin.call("GET", destination)["failure_ts"] is not None
         except MatrixError:
             return False
 
-    until(noticed, "the server has noticed that the neighbour is gone")
+    wait_until(is_down, "the server has recorded that the other server is down")
 
 
-def _set_back_the_clock(town: Town) -> None:
+def _backdate_records(audit_server: AuditServer) -> None:
     now = int(time.time() * 1000)
-    with transaction(town.server) as execute:
+    with transaction(audit_server.server) as execute:
         for name, days in (("away", 100), ("sleeper", 100), ("cleo", 10)):
-            user = town.server.user_id(name)
+            user = audit_server.server.user_id(name)
             then = now - days * DAY
             execute("UPDATE users SET creation_ts = ? WHERE name = ?", then // 1000, user)
             execute("UPDATE devices SET last_seen = ? WHERE user_id = ?", then, user)
-            # Synapse forgets these after 28 days by itself.
+            # Synapse deletes these rows after 28 days.
             execute("DELETE FROM user_ips WHERE user_id = ?", user)
         old = now - 8 * DAY
         execute(
@@ -237,40 +237,42 @@ def _set_back_the_clock(town: Town) -> None:
         )
 
 
-def until(so: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + _PATIENCE
-    while not so():
-        if time.monotonic() > until:
-            pytest.fail(f"waited {_PATIENCE} s until {what}")
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _TIMEOUT
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {_TIMEOUT} s until {what}")
         time.sleep(0.1)
 
 
-def findings_here(server: Homeserver, *, everybody: bool = False) -> list[Finding]:
-    """Audit the rooms within this process; ``everybody``: each user with power is asked about."""
+def findings_in_process(server: Homeserver, *, check_all_controllers: bool = False) -> list[Finding]:
+    """Audit the rooms in this process. ``check_all_controllers`` reads the account of every controller."""
     config = Config()
     rules = runner.within(config.enabled(), ["rooms"])
     with Synapse(server.url, token=server.admin.token) as synapse:
         prefetcher = Prefetcher(synapse, concurrency=4)
         try:
             gatherer = Gatherer(prefetcher, runner.needs_of(rules, config))
-            # Whoever is counted is asked about.
-            result = runner.audit(gatherer, rules, config, Baseline(), count_controllers=everybody)
+            # Counting the controllers reads the account of each of them.
+            result = runner.audit(
+                gatherer, rules, config, Baseline(), count_controllers=check_all_controllers
+            )
         finally:
             prefetcher.close()
     return [one.finding for one in result.report.findings]
 
 
 @dataclass
-class Audited:
-    """What one audit of the town has said."""
+class AuditResult:
+    """The report and exit code of an audit of the audit server."""
 
-    town: Town
+    audit_server: AuditServer
     report: dict[str, Any]
     code: int
 
-    def about(self, rule: str, subject: str) -> list[dict[str, Any]]:
-        """The findings of a rule about a room of the town, or whatever else has this id."""
-        subject_id = self.town.rooms.get(subject, subject)
+    def findings_about(self, rule: str, subject: str) -> list[dict[str, Any]]:
+        """Return the findings of a rule about a room, by its name, or about another subject, by its id."""
+        subject_id = self.audit_server.rooms.get(subject, subject)
         return [
             finding
             for finding in self.report["findings"]
@@ -278,8 +280,8 @@ class Audited:
         ]
 
     def subjects(self, rule: str) -> set[str]:
-        """What a rule found something about: rooms by what is the matter with them."""
-        names = {room_id: what for what, room_id in self.town.rooms.items()}
+        """Return the subjects of a rule's findings: rooms by name, others by id."""
+        names = {room_id: what for what, room_id in self.audit_server.rooms.items()}
         return {
             names.get(finding["subject"]["id"], finding["subject"]["id"])
             for finding in self.report["findings"]
@@ -288,17 +290,17 @@ class Audited:
 
 
 @pytest.fixture
-def audited(town: Town, synadmin: Synadmin) -> Audited:
-    """One audit of the whole town, the first time; later what it said then."""
-    kept = town.server.directory / "audited.json"
-    if not kept.exists():
-        answer = audit(town, synadmin)
+def audit_result(audit_server: AuditServer, synadmin: Synadmin) -> AuditResult:
+    """Return the result of one full audit. The first test runs it, later tests reuse it."""
+    cached = audit_server.server.directory / "audited.json"
+    if not cached.exists():
+        answer = audit(audit_server, synadmin)
         assert answer.code == 10, answer.stderr
-        kept.write_text(answer.stdout, "utf-8")
-    return Audited(town, json.loads(kept.read_text("utf-8")), 10)
+        cached.write_text(answer.stdout, "utf-8")
+    return AuditResult(audit_server, json.loads(cached.read_text("utf-8")), 10)
 
 
-def audit(town: Town, synadmin: Synadmin, *arguments: str) -> Answer:
-    """Audit the town, as JSON."""
-    config = ("--config", str(town.config))
-    return synadmin("audit", *config, *arguments, "-o", "json", server=town.server)
+def audit(audit_server: AuditServer, synadmin: Synadmin, *arguments: str) -> Answer:
+    """Run an audit of the audit server with JSON output."""
+    config = ("--config", str(audit_server.config))
+    return synadmin("audit", *config, *arguments, "-o", "json", server=audit_server.server)

@@ -1,4 +1,4 @@
-"""Every fix that an audit of the sandbox names, pasted into bash."""
+"""Run every fix that an audit of the sandbox suggests, in bash."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKS = ("make-admin", "set-power", "demote", "delete", "create", "revoke", "enab
 
 @pytest.fixture
 def club() -> Iterator[Community]:
-    """A fresh community, where every fix may change what it will; Mike was sent a notice."""
+    """Return a new community, which the fixes may change. Mike has got a server notice."""
     with Homeserver(extra_config={"server_notices": NOTICES}) as server:
         club = fill(server)
         greta, admin = club.people["greta"], server.admin

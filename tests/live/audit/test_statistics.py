@@ -1,4 +1,4 @@
-"""Rooms whose statistics are deleted, zeroed or old are audited like rooms with right ones."""
+"""Rooms with deleted, zeroed or old statistics have the same findings as rooms with correct statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from synadmin.audit.gather import account_index, room_facts
 from synadmin.sandbox.homeserver import Homeserver
-from tests.live.audit.conftest import counted, findings_here, until
+from tests.live.audit.conftest import findings_in_process, room_counts_are_current, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.live.conftest import Synadmin
 
 ROOMS = 20
-DAMAGES = {
+CORRUPTIONS = {
     "deleted": (
         "DELETE FROM room_stats_current WHERE rowid % 2 = 0",
         "DELETE FROM room_stats_state WHERE rowid % 3 = 0",
@@ -44,7 +44,7 @@ def server() -> Iterator[Homeserver]:
     with Homeserver() as server:
         people = [server.register(name) for name in ("anna", "ben", "cleo", "dan", "eva", "finn")]
         for number in range(ROOMS):
-            # Each room has a seed of its own: one that differs can be drawn again alone.
+            # Each room has a separate seed, so a room with a difference can be made again alone.
             draw = random.Random(f"statistics/{number}")
             creator, *others = draw.sample(people, draw.randint(1, 5))
             room = creator.make_room(
@@ -59,13 +59,13 @@ def server() -> Iterator[Homeserver]:
             if draw.random() < 0.2:
                 server.admin.block(room)
         server.admin.suspend(people[-1])
-        until(lambda: counted(server), "the server has counted who is in which room")
+        wait_until(lambda: room_counts_are_current(server), "the member counts are current")
         yield server
 
 
 @contextmanager
-def damaged(server: Homeserver, *statements: str) -> Iterator[None]:
-    """Have the statistics be wrong while the block runs."""
+def corrupted_statistics(server: Homeserver, *statements: str) -> Iterator[None]:
+    """Corrupt the statistics until the block ends."""
     tables = ("room_stats_current", "room_stats_state")
     database = sqlite3.connect(server.directory / "homeserver.db", timeout=30)
     with database:
@@ -91,52 +91,54 @@ def report_of(synadmin: Synadmin, server: Homeserver, *, code: int) -> dict[str,
     return report
 
 
-def found(report: dict[str, Any], *, but: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+def findings_of(report: dict[str, Any], *, ignored_rules: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     return {
         (one["rule"], *map(str, one["subject"].values()), one["message"], str(one["fix"]))
         for one in report["findings"]
-        if one["rule"] not in but
+        if one["rule"] not in ignored_rules
     }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
 def test_wrong_statistics_do_not_change_the_findings(
-    server: Homeserver, synadmin: Synadmin, damage: str
+    server: Homeserver, synadmin: Synadmin, corruption: str
 ) -> None:
     right = report_of(synadmin, server, code=10)
     assert {"no-local-control", "single-controller", "no-local-members", "weak-control"} <= {
         one["rule"] for one in right["findings"]
     }
-    lacks = "deleted" in damage
-    with damaged(server, *DAMAGES[damage]):
-        report = report_of(synadmin, server, code=1 if lacks else 10)
-    # Where nobody is in a room, nothing but the list tells of it.
-    but = ("no-local-members",) if lacks else ()
-    assert found(report, but=but) == found(right, but=but)
-    assert found(report) <= found(right)
-    assert [one["subject"]["id"] for one in report["skipped"]] == ([server.server_name] if lacks else [])
+    is_incomplete = "deleted" in corruption
+    with corrupted_statistics(server, *CORRUPTIONS[corruption]):
+        report = report_of(synadmin, server, code=1 if is_incomplete else 10)
+    # Only the room list shows a room without members.
+    ignored_rules = ("no-local-members",) if is_incomplete else ()
+    assert findings_of(report, ignored_rules=ignored_rules) == findings_of(right, ignored_rules=ignored_rules)
+    assert findings_of(report) <= findings_of(right)
+    assert [one["subject"]["id"] for one in report["skipped"]] == (
+        [server.server_name] if is_incomplete else []
+    )
     assert all("the room list lacks" in one["reason"] for one in report["skipped"])
 
 
-@pytest.mark.parametrize("damage", ["deleted", "all deleted", "zeroed"])
+@pytest.mark.parametrize("corruption", ["deleted", "all deleted", "zeroed"])
 def test_wrong_statistics_do_not_change_the_findings_on_a_large_server(
-    server: Homeserver, monkeypatch: pytest.MonkeyPatch, damage: str
+    server: Homeserver, monkeypatch: pytest.MonkeyPatch, corruption: str
 ) -> None:
     monkeypatch.setattr(account_index, "FEW", 0)
     monkeypatch.setattr(room_facts, "FEW_ROOMS", 0)
-    but = () if damage == "zeroed" else ("no-local-members",)
-    right = findings_here(server)
-    assert right == findings_here(server, everybody=True)
-    with damaged(server, *DAMAGES[damage]):
-        damaged_ = findings_here(server)
-    assert result(damaged_, but) == result(right, but)
+    ignored_rules = () if corruption == "zeroed" else ("no-local-members",)
+    right = findings_in_process(server)
+    assert right == findings_in_process(server, check_all_controllers=True)
+    with corrupted_statistics(server, *CORRUPTIONS[corruption]):
+        corrupted = findings_in_process(server)
+    assert comparable(corrupted, ignored_rules) == comparable(right, ignored_rules)
 
 
-def result(findings: list[Finding], but: tuple[str, ...]) -> set[tuple[str, ...]]:
-    return {(*one.key, one.message, str(one.fix)) for one in findings if one.rule not in but}
+def comparable(findings: list[Finding], ignored_rules: tuple[str, ...]) -> set[tuple[str, ...]]:
+    return {(*one.key, one.message, str(one.fix)) for one in findings if one.rule not in ignored_rules}
 
 
-def about(report: dict[str, Any], room: RoomId) -> set[str]:
+def rules_about(report: dict[str, Any], room: RoomId) -> set[str]:
     return {one["rule"] for one in report["findings"] if one["subject"]["id"] == room}
 
 
@@ -145,16 +147,16 @@ def test_room_in_use_is_not_proposed_for_deletion(server: Homeserver, synadmin: 
     used = anna.make_room("used")
     lost = anna.make_room("lost", members=[ben], left=[anna])
     ended = anna.make_room("ended", members=[ben], left=[anna, ben])
-    until(lambda: counted(server), "the server has counted who is in which room")
-    with damaged(
+    wait_until(lambda: room_counts_are_current(server), "the member counts are current")
+    with corrupted_statistics(
         server,
-        *DAMAGES["zeroed"],
+        *CORRUPTIONS["zeroed"],
         f"UPDATE room_stats_current SET local_users_in_room = 2 WHERE room_id = '{ended}'",  # noqa: S608
     ):
         report = report_of(synadmin, server, code=10)
-    assert about(report, used) == set()
-    assert about(report, lost) == {"no-local-control", "departed-power"}
-    assert about(report, ended) == {"no-local-members"}
+    assert rules_about(report, used) == set()
+    assert rules_about(report, lost) == {"no-local-control", "departed-power"}
+    assert rules_about(report, ended) == {"no-local-members"}
     assert report["skipped"] == []
 
 
@@ -167,6 +169,9 @@ def test_server_without_statistics_is_audited(synadmin: Synadmin) -> None:
         lost = anna.make_room("lost", members=[ben], left=[anna])
         report = report_of(synadmin, server, code=1)
     assert report["checked"]["rooms"] == 2
-    assert (about(report, sound), about(report, lost)) == (set(), {"no-local-control", "departed-power"})
+    assert (rules_about(report, sound), rules_about(report, lost)) == (
+        set(),
+        {"no-local-control", "departed-power"},
+    )
     (skipped,) = report["skipped"]
     assert "the room list lacks 2 rooms that users have joined" in skipped["reason"]

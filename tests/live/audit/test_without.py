@@ -1,4 +1,4 @@
-"""``audit rooms --without``: what it finds is what an audit finds once the accounts are deactivated."""
+"""``audit rooms --without`` has the findings of an audit after the accounts are deactivated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tests.live.audit.conftest import until
+from tests.live.audit.conftest import wait_until
 
 if TYPE_CHECKING:
     from synadmin.ids import RoomId
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def findings(synadmin: Synadmin, *options: str) -> dict[str, list[dict[str, Any]]]:
-    """The findings by the rooms that they are about."""
+    """Return the findings of an audit by room."""
     answer = synadmin("audit", "rooms", *options, "-o", "json")
     assert answer.code in {0, 10}, answer.stderr
     found: dict[str, list[dict[str, Any]]] = {}
     for finding in json.loads(answer.stdout)["findings"]:
-        # Of a room without local members Synapse forgets the name and the state.
+        # Synapse deletes the name and the state of a room without local members, so these are not compared.
         result = {name: finding[name] for name in ("rule", "severity", "message", "fix")}
         found.setdefault(finding["subject"]["id"], []).append(result)
     return found
@@ -43,13 +43,13 @@ def test_findings_without_accounts_match_their_deactivation(
         "creator": alice.make_room("creator", version="12", members=[bob, carol]),
         "theirs alone": alice.make_room("theirs alone", members=[dave]),
     }
-    foreseen = findings(synadmin, "--without", f"{alice.user_id},{dave.user_id}")
+    predicted = findings(synadmin, "--without", f"{alice.user_id},{dave.user_id}")
     for person in (alice, dave):
         homeserver.admin.modify_user(person, deactivated=True)
-        until(partial(has_no_room, homeserver, person), "the account has left its rooms")
+        wait_until(partial(has_no_room, homeserver, person), "the account has left its rooms")
     now = findings(synadmin)
     for name, room_id in rooms.items():
-        assert foreseen.get(room_id) == now.get(room_id), name
+        assert predicted.get(room_id) == now.get(room_id), name
     rules = {name: {one["rule"] for one in now.get(room, [])} for name, room in rooms.items()}
     for lost in ("lost with alice", "two of them", "creator"):
         assert "no-local-control" in rules[lost]

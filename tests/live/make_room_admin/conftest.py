@@ -1,4 +1,4 @@
-"""One room of each situation: what Synapse itself does with it, and what the command makes of it."""
+"""Fixtures that compare Synapse's Make Room Admin with its prediction, and run `room make-admin`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from synadmin.power.room import Goal
 from synadmin.recovery.observer import Observer
-from tests.live.differential import Held, Reply, ask, foresee, held
+from tests.live.differential import Reply, RoomState, call_make_room_admin, predict_make_admin, room_state
 from tests.live.room_result import RoomResult
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A server, its administrator, and the command line."""
+class Context:
+    """A server, its server admin, and the command line."""
 
     server: Homeserver
     synadmin: Synadmin
@@ -34,26 +34,26 @@ class Trial:
     def someone(self, name: str = "alice") -> Person:
         return self.newcomer(name, server=self.server)
 
-    def held(self, room_id: RoomId, target: Person | UserId) -> Held:
-        return held(self.admin, room_id, _id(target))
+    def room_state(self, room_id: RoomId, target: Person | UserId) -> RoomState:
+        return room_state(self.admin, room_id, _id(target))
 
     def level(self, room_id: RoomId, target: Person | UserId) -> Any:  # noqa: ANN401 - any JSON
-        """The target's entry in the levels, None where it has none."""
-        content = self.held(room_id, target).content or {}
+        """Return the target's entry in the power levels, or None."""
+        content = self.room_state(room_id, target).content or {}
         return content.get("users", {}).get(_id(target))
 
-    def asked(self, room_id: RoomId, target: Person | UserId) -> tuple[int, str | None, str | None]:
-        """Foresee, ask Synapse, hold the one to the other, and return the answer."""
+    def checked_reply(self, room_id: RoomId, target: Person | UserId) -> tuple[int, str | None, str | None]:
+        """Call Make Room Admin, compare its reply and effect with the prediction, and return the reply."""
         goal = Goal(target=_id(target), caller=self.admin.user_id)
-        before = self.held(room_id, target)
-        _, foreseen = foresee(Observer(self.admin.synapse), room_id, goal)
-        reply = ask(self.admin.synapse, room_id, _id(target))
-        after = self.held(room_id, target)
-        assert reply == Reply(foreseen.status, foreseen.errcode, foreseen.message)
+        before = self.room_state(room_id, target)
+        _, predicted = predict_make_admin(Observer(self.admin.synapse), room_id, goal)
+        reply = call_make_room_admin(self.admin.synapse, room_id, _id(target))
+        after = self.room_state(room_id, target)
+        assert reply == Reply(predicted.status, predicted.errcode, predicted.message)
         if before.event_id is not None:
-            assert after.content == foreseen.content
-        assert (after.event_id != before.event_id) == foreseen.new_event
-        assert after.membership == ("invite" if foreseen.invited else before.membership)
+            assert after.content == predicted.content
+        assert (after.event_id != before.event_id) == predicted.new_event
+        assert after.membership == ("invite" if predicted.invited else before.membership)
         return reply.status, reply.errcode, reply.message
 
     def regain(
@@ -66,12 +66,14 @@ class Trial:
         )
         return RoomResult.by(answer)
 
-    def refused(self, room_id: RoomId, target: Person | UserId | None = None, *options: str) -> RoomResult:
-        """Run the command on one room, and see that nothing was changed."""
+    def regain_refused(
+        self, room_id: RoomId, target: Person | UserId | None = None, *options: str
+    ) -> RoomResult:
+        """Run the command on one room, and check that it refuses and changes nothing."""
         who = self.admin if target is None else target
-        before = self.held(room_id, who)
+        before = self.room_state(room_id, who)
         result = self.regain(room_id, target, *options)
-        assert self.held(room_id, who) == before
+        assert self.room_state(room_id, who) == before
         assert result.code == 5
         assert result.record["outcome"] == "refused"
         assert result.steps == []
@@ -85,16 +87,16 @@ def _id(who: Person | UserId) -> UserId:
     return who if isinstance(who, str) else who.user_id
 
 
-class Trials(Protocol):
-    def __call__(self, server: Homeserver) -> Trial: ...
+class Contexts(Protocol):
+    def __call__(self, server: Homeserver) -> Context: ...
 
 
 @pytest.fixture
-def trials(synadmin: Synadmin, newcomer: Newcomer) -> Trials:
-    return lambda server: Trial(server, synadmin, newcomer)
+def contexts(synadmin: Synadmin, newcomer: Newcomer) -> Contexts:
+    return lambda server: Context(server, synadmin, newcomer)
 
 
 @pytest.fixture
-def trial(homeserver: Homeserver, trials: Trials) -> Trial:
-    """On the server with raised limits."""
-    return trials(homeserver)
+def context(homeserver: Homeserver, contexts: Contexts) -> Context:
+    """Return the context of the server with raised rate limits."""
+    return contexts(homeserver)

@@ -1,4 +1,4 @@
-"""What becomes of accounts: they are deactivated, and others act in their name."""
+"""Deactivate accounts, and read memberships and impersonation tokens from the database."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
 
-_PATIENCE = 90  # seconds until a deactivated user has left their rooms
+_TIMEOUT = 90  # seconds until a deactivated user has left all rooms
 
 
 def deactivate(admin: Person, who: Person, *, erase: bool) -> None:
-    """Deactivate somebody, and wait until they have left their rooms."""
+    """Deactivate a user, and wait until the user has left all rooms."""
     admin.call("POST", f"/_synapse/admin/v1/deactivate/{encoded(who.user_id)}", {"erase": erase})
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _TIMEOUT
     path = f"/_synapse/admin/v1/users/{encoded(who.user_id)}/joined_rooms"
     while admin.call("GET", path)["joined_rooms"]:
         assert time.monotonic() < until
@@ -28,7 +28,7 @@ def deactivate(admin: Person, who: Person, *, erase: bool) -> None:
 
 
 def memberships(server: Homeserver, who: Person) -> dict[RoomId, str]:
-    """Read somebody's memberships from Synapse's database: old Synapses do not list them."""
+    """Return the memberships of a user, from Synapse's database: old versions have no API for them."""
     return {
         RoomId(room_id): membership
         for room_id, membership in rows(
@@ -38,7 +38,7 @@ def memberships(server: Homeserver, who: Person) -> dict[RoomId, str]:
 
 
 def borrowed_tokens(server: Homeserver, people: Iterable[Person]) -> int:
-    """How many tokens there are with which somebody acts as one of these; Synapse does not tell."""
+    """Return the number of tokens that impersonate these users, from the database: no API lists them."""
     users = [who.user_id for who in people]
     marks = ",".join("?" * len(users))
     query = f"SELECT count(*) FROM access_tokens WHERE puppets_user_id IN ({marks})"  # noqa: S608

@@ -1,4 +1,4 @@
-"""A room and the people around it: what each of them is and has, before and after a run."""
+"""A server with users: compare their accounts, memberships and sessions before and after a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from synadmin.errors import MatrixError
 from synadmin.ids import encoded
-from tests.live.differential import Held, held
+from tests.live.differential import RoomState, room_state
 from tests.live.recovery import accounts
 from tests.live.room_result import RoomResult
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Standing:
-    """What somebody is and has on the server: all that a run must leave as it was."""
+    """The account, memberships and sessions of a user, which a run must not change."""
 
     account: dict[str, Any]
     memberships: dict[RoomId, str]
@@ -35,7 +35,7 @@ class Standing:
 
 @dataclass
 class Scene:
-    """A server, its people as far as a test has met them, and the command line."""
+    """A server, the users of one test, and the command line."""
 
     server: Homeserver
     synadmin: Synadmin
@@ -51,7 +51,7 @@ class Scene:
         self.people.append(who)
         return who
 
-    # What happens to people
+    # Change accounts
 
     def deactivate(self, who: Person, *, erase: bool = False) -> None:
         accounts.deactivate(self.admin, who, erase=erase)
@@ -62,7 +62,7 @@ class Scene:
     def lock(self, who: Person) -> None:
         self.admin.modify_user(who, locked=True)
 
-    # What holds
+    # Read the state
 
     def memberships(self, who: Person) -> Mapping[RoomId, str]:
         return accounts.memberships(self.server, who)
@@ -86,18 +86,18 @@ class Scene:
         )
 
     def standings(self, *, but: Person | None = None) -> dict[UserId, Standing]:
-        """Of everybody, the administrator included."""
+        """Return the standing of the server admin and of all users of the test."""
         people = [self.admin, *self.people]
         return {who.user_id: self.standing(who) for who in people if who is not but}
 
     def borrowed_tokens(self) -> int:
         return accounts.borrowed_tokens(self.server, self.people)
 
-    def held(self, room_id: RoomId, who: Person) -> Held:
-        return held(self.admin, room_id, who.user_id)
+    def room_state(self, room_id: RoomId, who: Person) -> RoomState:
+        return room_state(self.admin, room_id, who.user_id)
 
     def has_control(self, room_id: RoomId, who: Person) -> bool:
-        """Whether somebody really has: what they send as levels is accepted."""
+        """Return whether the server accepts new power levels from a user."""
         content = who.state(room_id, "m.room.power_levels")
         try:
             who.set_levels(room_id, {**content, "org.example.proof": who.user_id})
@@ -106,7 +106,7 @@ class Scene:
         who.set_levels(room_id, content)
         return True
 
-    # What is done
+    # Run commands
 
     def run(
         self, *arguments: str, acting: Person | None = None, env: Mapping[str, str] | None = None
@@ -120,17 +120,17 @@ class Scene:
     def regain(
         self, room_id: RoomId, *options: str, target: Person | None = None, reach: str = "impersonate"
     ) -> RoomResult:
-        """Regain a room that takes this reach: less is refused and changes nothing, with it all is well."""
+        """Regain a room that needs this reach. Check that with less reach it is refused and unchanged."""
         who = target or self.admin
         user = () if target is None else ("--user", target.user_id)
-        before, room = self.standings(), self.held(room_id, who)
+        before, room = self.standings(), self.room_state(room_id, who)
         less = {"impersonate": (), "reactivate": ("--allow", "impersonate")}[reach]
         refused = self.make_admin(room_id, *user, *less)
         assert refused.code == 5, refused
         assert (refused.record["outcome"], refused.record["reach"]) == ("refused", reach)
         assert f"--allow {reach}" in refused.record["message"]
         assert refused.steps == []
-        assert (self.standings(), self.held(room_id, who)) == (before, room)
+        assert (self.standings(), self.room_state(room_id, who)) == (before, room)
 
         result = self.make_admin(room_id, *user, "--allow", reach, *options)
         assert result.verdict == (0, "done", None, reach), (result.record, result.stderr)
@@ -143,9 +143,9 @@ class Scene:
     def is_regained(
         self, room_id: RoomId, who: Person, before: Mapping[UserId, Standing], *, killed: bool = False
     ) -> None:
-        """See that somebody has control, and that everything else about everybody is as it was.
+        """Check that a user has control, and that all users are otherwise unchanged.
 
-        The tokens of a run that was killed end by themselves, in minutes.
+        The tokens of a killed run expire after a few minutes.
         """
         assert self.has_control(room_id, who)
         now = self.standings()
@@ -169,5 +169,5 @@ def scenes(synadmin: Synadmin, newcomer: Newcomer) -> Scenes:
 
 @pytest.fixture
 def scene(homeserver: Homeserver, scenes: Scenes) -> Scene:
-    """On the server with raised limits."""
+    """Return the scene on the server with raised rate limits."""
     return scenes(homeserver)

@@ -1,4 +1,4 @@
-"""A way to the homeserver on which requests are counted, and on which something may happen to one of them."""
+"""A proxy that records requests, and can change the answer to one of them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ERROR = json.dumps({"errcode": "M_UNKNOWN", "error": "for the sake of the test"}).encode()
+_ERROR = json.dumps({"errcode": "M_UNKNOWN", "error": "simulated by the test"}).encode()
 
 
 @dataclass(frozen=True)
 class Passing:
-    """A request on its way.
+    """A request that passes through the proxy.
 
     Attributes:
-        number: the first one of all is 1.
+        number: the position of the request; the first request is 1.
         method: the HTTP method.
-        path: path and query, percent-encoded.
-        answered: the server has answered it; False before it gets there.
+        path: the path and query, percent-encoded.
+        answered: whether the server has answered the request. False before the server receives it.
     """
 
     number: int
@@ -39,14 +39,14 @@ class Passing:
 
 @dataclass
 class Proxy:
-    """Passes requests on to a server. ``happens`` is called before and after each of them.
+    """Forwards requests to a server. ``on_request`` is called before and after each request.
 
-    Where it returns an HTTP status, that is the answer, with a Matrix error; where it raises
-    ``ConnectionAbortedError``, there is none.
+    If ``on_request`` returns an HTTP status, the client gets this status and a Matrix error as the answer. If
+    it raises ``ConnectionAbortedError``, the client gets no answer.
     """
 
     url: str
-    happens: Callable[[Passing], int | None] = lambda _: None
+    on_request: Callable[[Passing], int | None] = lambda _: None
     requests: list[Passing] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -56,10 +56,10 @@ class Proxy:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def _pass_on(self) -> None:
+            def _handle(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 try:
-                    status, content = proxy._passed_on(
+                    status, content = proxy._forward(
                         self.command, self.path, self.rfile.read(length), dict(self.headers)
                     )
                     self.send_response(status)
@@ -70,10 +70,10 @@ class Proxy:
                 except OSError:
                     self.close_connection = True
 
-            do_GET = do_POST = do_PUT = do_DELETE = _pass_on  # noqa: N815
+            do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -88,16 +88,16 @@ class Proxy:
 
     @property
     def here(self) -> str:
-        """Where clients reach it."""
+        """The URL of the proxy, for clients."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def _passed_on(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _forward(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         with self._lock:
             request = Passing(len(self.requests) + 1, method, path, answered=False)
             self.requests.append(request)
-        instead = self.happens(request)
-        if instead is not None:
-            return instead, _ERROR
+        forced_status = self.on_request(request)
+        if forced_status is not None:
+            return forced_status, _ERROR
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         try:
@@ -106,7 +106,7 @@ class Proxy:
             status, content = answer.status, answer.read()
         finally:
             connection.close()
-        instead = self.happens(Passing(request.number, method, path, answered=True))
-        if instead is not None:
-            return instead, _ERROR
+        forced_status = self.on_request(Passing(request.number, method, path, answered=True))
+        if forced_status is not None:
+            return forced_status, _ERROR
         return status, content

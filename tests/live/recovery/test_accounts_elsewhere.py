@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.differential import held
+from tests.live.differential import room_state
 
 if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
@@ -37,7 +37,7 @@ def test_impersonation_without_the_mas_api_is_refused_before_any_change(
     room_id = alice.make_room(members=[bob], left=[alice])
     if fate == "deactivated":
         delegated.admin.modify_user(alice, deactivated=True)
-    before = held(delegated.admin, room_id, delegated.admin.user_id)
+    before = room_state(delegated.admin, room_id, delegated.admin.user_id)
     options = () if allow is None else ("--allow", allow)
     arguments = ("room", "make-admin", room_id, *options, "--yes", "-o", "json")
     answer = synadmin(*arguments, server=delegated.server, acting=delegated.admin)
@@ -47,7 +47,7 @@ def test_impersonation_without_the_mas_api_is_refused_before_any_change(
     assert "Matrix Authentication Service" in record["message"]
     assert "--allow" not in record["message"]
     assert record["steps"] == []
-    assert held(delegated.admin, room_id, delegated.admin.user_id) == before
+    assert room_state(delegated.admin, room_id, delegated.admin.user_id) == before
     assert log_ins(delegated.server) == []
 
 

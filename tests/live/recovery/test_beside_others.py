@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def make_admin(
-    scene: Scene, home: Path, happens: Callable[[Passing], int | None], *arguments: str
+    scene: Scene, home: Path, on_request: Callable[[Passing], int | None], *arguments: str
 ) -> tuple[int | None, dict[str, Any]]:
     """Run it through a proxy; return its exit code and its record of the room."""
     with (
-        Proxy(scene.server.url, happens) as proxy,
+        Proxy(scene.server.url, on_request) as proxy,
         running(
             home, proxy.here, scene.admin, "room", "make-admin", *arguments, "--yes", "-o", "json"
         ) as process,
@@ -38,13 +38,13 @@ def test_level_that_another_user_overwrites_is_given_again(scene: Scene, tmp_pat
     levels = alice.state(room_id, "m.room.power_levels")
     grants: list[Passing] = []
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and passing.answered:
             grants.append(passing)
             if len(grants) == 1:  # made from the levels before
                 alice.set_levels(room_id, {**levels, "users": {**levels["users"], bob.user_id: 30}})
 
-    code, record = make_admin(scene, tmp_path, happens, room_id)
+    code, record = make_admin(scene, tmp_path, on_request, room_id)
     assert (code, record["outcome"], record["power_level"]["before"]) == (0, "done", 0), record
     assert [step["action"] for step in record["steps"]] == ["make-room-admin", "join", "make-room-admin"]
     users = alice.state(room_id, "m.room.power_levels")["users"]
@@ -60,7 +60,7 @@ def test_change_that_make_room_admin_overwrites_is_made_again(
     who, levels = {"admin": scene.admin, "bob": bob}[target], alice.state(room_id, "m.room.power_levels")
     theirs = {carol.user_id: 100} if target == "bob" else {carol.user_id: 100, dave.user_id: 30}
 
-    def happens(passing: Passing) -> int | None:
+    def on_request(passing: Passing) -> int | None:
         if lowered and "/messages" in passing.path and passing.answered and theirs[carol.user_id] == 100:
             theirs[carol.user_id] = 10  # a newer change than the one that was lost
             alice.set_levels(room_id, {**levels, "users": {**levels["users"], **theirs, who.user_id: 100}})
@@ -73,7 +73,7 @@ def test_change_that_make_room_admin_overwrites_is_made_again(
         return 200
 
     made: list[Passing] = []
-    code, record = make_admin(scene, tmp_path, happens, room_id, "--user", who.user_id)
+    code, record = make_admin(scene, tmp_path, on_request, room_id, "--user", who.user_id)
     assert (code, record["outcome"]) == (0, "done"), record
     assert "lost" not in record["message"]
     users = alice.state(room_id, "m.room.power_levels")["users"]

@@ -1,7 +1,7 @@
-"""Plans that go beyond the Admin API, carried out in rooms drawn at random.
+"""Carry out plans that need more than the Admin API, in random rooms.
 
-A few dozen of them here, the same ones each time; ``python -m tests.live.recovery.differential`` draws as
-many as you have time for.
+This test uses a few dozen rooms, the same ones in every run. ``python -m tests.live.recovery.differential``
+uses as many rooms as you choose.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def test_no_plan_fails_and_no_refusal_is_wrong(homeserver: Homeserver) -> None:
     rooms = int(os.environ.get("SYNADMIN_TEST_ROOMS", "20"))
-    *_, tally = run(homeserver, rooms=rooms, seed=22, furthest=Reach.REACTIVATE)
+    *_, tally = run(homeserver, rooms=rooms, seed=22, max_reach=Reach.REACTIVATE)
     assert tally.rooms == rooms
-    assert len(tally.kinds) > 8, "the rooms are too much alike to show anything"
+    assert len(tally.kinds) > 8, "the rooms are too similar"
     assert not tally.differences, "\n".join(tally.differences)

@@ -24,7 +24,7 @@ def undone(scene: Scene, *options: str) -> tuple[int, list[dict[str, Any]], str]
 
 
 def users(scene: Scene, room_id: RoomId) -> dict[str, Any]:
-    content: dict[str, dict[str, Any]] = scene.held(room_id, scene.admin).content or {}
+    content: dict[str, dict[str, Any]] = scene.room_state(room_id, scene.admin).content or {}
     return content["users"]
 
 
@@ -103,14 +103,14 @@ def test_undo_leaves_a_room_that_was_changed_since(scene: Scene) -> None:
         options = ("--event", "m.room.topic", "0", "--default", "invite", "50", "--yes")
         assert scene.run("room", "set-power", room_id, bob.user_id, "50", *options).code == 0
     # The other room is another run's.
-    content = scene.held(rooms[0], alice).content or {}
+    content = scene.room_state(rooms[0], alice).content or {}
     changed = {**content, "kick": 60}
     alice.set_levels(rooms[0], changed)
     first, _ = runs(scene)
     answer = scene.run("journal", "undo", first["run"], "--yes", "-o", "json")
     assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (5, "refused")
     assert "changed after that run, so they are not undone" in json.loads(answer.stdout)[0]["message"]
-    assert scene.held(rooms[0], alice).content == changed
+    assert scene.room_state(rooms[0], alice).content == changed
     assert undone(scene)[0] == 0
     assert users(scene, rooms[1]) == before
 
@@ -129,12 +129,12 @@ def test_undo_of_a_killed_run_reverts_its_temporary_changes(scene: Scene, tmp_pa
     scene.deactivate(alice)
     before = scene.standing(alice)
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and passing.answered:
             process.kill()
             raise ConnectionAbortedError
 
-    with Proxy(scene.server.url, happens) as proxy:
+    with Proxy(scene.server.url, on_request) as proxy:
         arguments = ("room", "make-admin", room_id, "--allow", "reactivate", "--yes")
         with running(tmp_path, proxy.here, scene.admin, *arguments) as process:
             process.communicate()
@@ -172,7 +172,7 @@ def test_undo_reports_what_is_not_permitted_and_does_the_rest(
     assert records[0]["outcome"] == "partly"
     assert records[0]["changes"] == [{"what": "invite", "before": 50, "after": 0}]
     assert f"{vera.user_id}: 100 -> 0: refused: {vera.user_id} on another server" in records[0]["message"]
-    content = scene.held(room_id, vera).content or {}
+    content = scene.room_state(room_id, vera).content or {}
     assert (content["users"][vera.user_id], content["invite"]) == (100, 0)
     # Undone again there is nothing left that could be.
     first = runs(scene)[0]["run"]
@@ -242,13 +242,13 @@ def test_resumed_run_names_its_origin_and_can_be_resumed(scene: Scene, tmp_path:
     before = scene.standings()
     times: list[Passing] = []
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and len(times) < 2:
             times.append(passing)
             process.kill()
             raise ConnectionAbortedError
 
-    with Proxy(scene.server.url, happens) as proxy:
+    with Proxy(scene.server.url, on_request) as proxy:
         arguments = ("room", "make-admin", room_id, "--allow", "impersonate", "--yes")
         for command in (arguments, ("journal", "resume", "last")):
             with running(tmp_path, proxy.here, scene.admin, *command) as process:

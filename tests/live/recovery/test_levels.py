@@ -27,7 +27,7 @@ def result(scene: Scene, *arguments: str, acting: Person | None = None) -> tuple
 
 
 def content(scene: Scene, room_id: RoomId) -> dict[str, Any]:
-    return scene.held(room_id, scene.admin).content or {}
+    return scene.room_state(room_id, scene.admin).content or {}
 
 
 def test_level_is_set_with_the_own_power_and_the_rest_is_kept(scene: Scene) -> None:
@@ -47,10 +47,10 @@ def test_level_is_set_with_the_own_power_and_the_rest_is_kept(scene: Scene) -> N
     }
     assert content(scene, room_id) == {**before, "users": {**before["users"], bob.user_id: 50}}
 
-    event = scene.held(room_id, bob).event_id
+    event = scene.room_state(room_id, bob).event_id
     code, record, _ = result(scene, "set-power", room_id, bob.user_id, "50")
     assert (code, record["outcome"], record["changes"]) == (0, "done", [])
-    assert scene.held(room_id, bob).event_id == event
+    assert scene.room_state(room_id, bob).event_id == event
 
     code, record, stderr = result(
         scene, "set-power", room_id, "--event", "m.room.topic", "0", "--default", "invite", "50"
@@ -65,7 +65,7 @@ def test_level_is_set_with_the_own_power_and_the_rest_is_kept(scene: Scene) -> N
 def test_dry_run_shows_who_gains_and_loses_what(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob, scene.admin], users={scene.admin: 100, bob: 50})
-    event = scene.held(room_id, bob).event_id
+    event = scene.room_state(room_id, bob).event_id
     answer = scene.run("room", "set-power", room_id, "--default", "kick", "75", "--dry-run")
     assert answer.code == 0
     assert "kick: 50 -> 75" in answer.stderr
@@ -75,7 +75,7 @@ def test_dry_run_shows_who_gains_and_loses_what(scene: Scene) -> None:
     answer = scene.run("room", "set-power", room_id, "--default", "kick", "75")
     assert answer.code == 2
     assert "there is no terminal to ask on" in answer.stderr
-    assert scene.held(room_id, bob).event_id == event
+    assert scene.room_state(room_id, bob).event_id == event
 
 
 def test_malicious_admin_is_demoted_through_their_own_account(scene: Scene) -> None:
@@ -166,11 +166,11 @@ def test_remote_user_with_equal_power_is_not_demoted(
     scene = scenes(ours)
     alice, vera = scene.someone("alice"), scene.newcomer("vera", server=theirs)
     room_id = alice.make_room(members=[vera, scene.admin], users={scene.admin: 100, vera: 100})
-    event = scene.held(room_id, alice).event_id
+    event = scene.room_state(room_id, alice).event_id
     code, _, stderr = result(scene, "demote", room_id, vera.user_id, "--allow", "reactivate")
     assert code == 5
     assert f"{vera.user_id} on another server has at least as much power" in stderr
-    assert scene.held(room_id, alice).event_id == event
+    assert scene.room_state(room_id, alice).event_id == event
     # The last local control may go where others elsewhere have it, and only if that is meant.
     result(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
     code, record, _ = result(scene, "demote", room_id, scene.admin.user_id)
@@ -184,7 +184,7 @@ def test_remote_user_with_equal_power_is_not_demoted(
 def test_levels_that_lock_out_all_users_are_refused(scene: Scene) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room(members=[scene.admin], users={scene.admin: 100, alice: 0})
-    event = scene.held(room_id, alice).event_id
+    event = scene.room_state(room_id, alice).event_id
     for arguments in (
         ("demote", room_id, scene.admin.user_id, "--leave-rooms"),
         ("set-power", room_id, "--event", "m.room.power_levels", "101", "--leave-rooms"),
@@ -192,16 +192,16 @@ def test_levels_that_lock_out_all_users_are_refused(scene: Scene) -> None:
         code, record, _ = result(scene, *arguments, "--allow", "reactivate")
         assert (code, record["reason"]) == (5, "would-lose-control")
         assert "no user could ever change the room's power levels" in record["message"]
-    assert scene.held(room_id, alice).event_id == event
+    assert scene.room_state(room_id, alice).event_id == event
 
 
 def test_unknown_account_gets_no_power(scene: Scene) -> None:
     room_id = scene.admin.make_room()
-    event = scene.held(room_id, scene.admin).event_id
+    event = scene.room_state(room_id, scene.admin).event_id
     code, _, stderr = result(scene, "set-power", room_id, "nobody-of-that-name", "100")
     assert code == 5
     assert "anyone who registers that name would get the power" in stderr
-    assert scene.held(room_id, scene.admin).event_id == event
+    assert scene.room_state(room_id, scene.admin).event_id == event
 
 
 def test_version_12_creator_is_above_every_level(scene: Scene) -> None:
@@ -265,7 +265,7 @@ def test_last_admin_is_not_demoted_where_the_other_one_left_meanwhile(scene: Sce
     room_id = alice.make_room(members=[bob], users={bob: 100})
     looks: list[Passing] = []
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("type=m.room.power_levels") and not passing.answered:
             looks.append(passing)
             if len(looks) == 2:  # it is planned; the levels are looked at once more before they are sent
@@ -273,7 +273,7 @@ def test_last_admin_is_not_demoted_where_the_other_one_left_meanwhile(scene: Sce
 
     arguments = ["room", "demote", room_id, alice.user_id, "--allow", "impersonate", "--yes", "-o", "json"]
     with (
-        Proxy(scene.server.url, happens) as proxy,
+        Proxy(scene.server.url, on_request) as proxy,
         running(tmp_path, proxy.here, scene.admin, *arguments) as process,
     ):
         stdout, stderr = process.communicate()

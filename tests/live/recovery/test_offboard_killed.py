@@ -106,7 +106,7 @@ class Killer:
     left: int = 0
     ready: threading.Event = field(default_factory=threading.Event)
 
-    def happens(self, passing: Passing) -> None:
+    def on_request(self, passing: Passing) -> None:
         self.ready.wait()
         self.left -= passing.answered
         if self.left == 0 and passing.answered and self.process is not None:
@@ -133,7 +133,7 @@ def test_killed_offboarding_is_resumed_to_the_same_result(
     before = scene.standings(but=alice)
     arguments = ["user", "offboard", alice.user_id, "--to", carol.user_id, "--allow", "impersonate", "--yes"]
     killer = Killer(tmp_path, scene)
-    with Proxy(scene.server.url, killer.happens) as proxy:
+    with Proxy(scene.server.url, killer.on_request) as proxy:
         for runs in itertools.count(1):
             code, stderr = killer.run(proxy.here, arguments, requests=runs * (EVERY or 40))
             if (tmp_path / "state" / "synadmin" / "journal.sqlite3").exists():
@@ -170,14 +170,14 @@ def test_account_without_power_leaves_its_rooms_in_the_next_run(scene: Scene, tm
     quiet = bob.make_room("A member without power", members=[alice])
     killed: list[Passing] = []
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("/leave") and not killed:
             killed.append(passing)
             process.kill()
             raise ConnectionAbortedError
 
     arguments = ("user", "offboard", alice.user_id, "--to", bob.user_id, "--allow", "impersonate", "--yes")
-    with Proxy(scene.server.url, happens) as proxy:
+    with Proxy(scene.server.url, on_request) as proxy:
         with running(tmp_path, proxy.here, scene.admin, *arguments) as process:
             process.communicate()
         event = scene.admin.levels_event(room_id)

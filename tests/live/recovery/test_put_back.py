@@ -71,7 +71,7 @@ def test_recovery_without_a_fault_takes_seven_steps(club: Club) -> None:
     assert club.scene.borrowed_tokens() == 0
 
 
-FAILING: dict[str, Callable[[Passing], bool]] = {
+REQUEST_OF_ACTION: dict[str, Callable[[Passing], bool]] = {
     "reactivate": lambda passing: passing.method == "PUT" and "/v2/users/" in passing.path,
     "invite": lambda passing: passing.path.endswith("/invite"),
     "join": lambda passing: "/v3/join/" in passing.path,
@@ -81,7 +81,7 @@ FAILING: dict[str, Callable[[Passing], bool]] = {
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["not done", "done, and the answer is an error"])
-@pytest.mark.parametrize("action", FAILING)
+@pytest.mark.parametrize("action", REQUEST_OF_ACTION)
 def test_failed_step_leaves_no_temporary_change(
     club: Club,
     tmp_path: Path,
@@ -93,14 +93,14 @@ def test_failed_step_leaves_no_temporary_change(
     before = scene.standings()
     failed: list[Passing] = []
 
-    def happens(passing: Passing) -> int | None:
-        if FAILING[action](passing) and passing.answered is answered and not failed:
+    def on_request(passing: Passing) -> int | None:
+        if REQUEST_OF_ACTION[action](passing) and passing.answered is answered and not failed:
             failed.append(passing)
             return 500
         return None
 
     with (
-        Proxy(scene.server.url, happens) as proxy,
+        Proxy(scene.server.url, on_request) as proxy,
         running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process,
     ):
         stdout, stderr = process.communicate()
@@ -128,7 +128,7 @@ def test_change_that_cannot_be_reverted_is_reported_and_reverted_later(club: Clu
     alice = scene.standing(club.alice)
     failures: list[Passing] = []
 
-    def happens(passing: Passing) -> int | None:
+    def on_request(passing: Passing) -> int | None:
         if "/deactivate/" in passing.path and len(failures) < times:
             failures.append(passing)
             return 500
@@ -136,7 +136,7 @@ def test_change_that_cannot_be_reverted_is_reported_and_reverted_later(club: Clu
 
     times = 1
     with (
-        Proxy(scene.server.url, happens) as proxy,
+        Proxy(scene.server.url, on_request) as proxy,
         running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process,
     ):
         stdout, stderr = process.communicate()
@@ -148,7 +148,7 @@ def test_change_that_cannot_be_reverted_is_reported_and_reverted_later(club: Clu
     assert scene.standing(club.alice) == alice
 
     times, failures = 2, []
-    with Proxy(scene.server.url, happens) as proxy:
+    with Proxy(scene.server.url, on_request) as proxy:
         with running(tmp_path, proxy.here, scene.admin, *make_admin(club.room())) as process:
             _, stderr = process.communicate()
         assert process.returncode == 1
@@ -173,14 +173,14 @@ def test_interruption_reverts_temporary_changes_at_once(
     started = threading.Event()
     interrupted: list[Passing] = []
 
-    def happens(passing: Passing) -> None:
-        if FAILING[action](passing) and passing.answered and not interrupted:
+    def on_request(passing: Passing) -> None:
+        if REQUEST_OF_ACTION[action](passing) and passing.answered and not interrupted:
             started.wait()
             interrupted.append(passing)
             process.send_signal(number)
 
     with (
-        Proxy(scene.server.url, happens) as proxy,
+        Proxy(scene.server.url, on_request) as proxy,
         running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process,
     ):
         started.set()
@@ -211,18 +211,18 @@ def test_run_killed_at_any_request_is_resumed_to_the_same_result(
         scene.deactivate(club.alice, erase=True)
     people = (club.alice, club.bob)
 
-    def trial(room_id: RoomId, home: Path, point: int | None) -> list[Passing]:
+    def kill_and_resume(room_id: RoomId, home: Path, point: int | None) -> list[Passing]:
         """Kill a run at this point, resume it, and look; return the requests of the first run."""
         home.mkdir()
         started = threading.Event()
 
-        def happens(passing: Passing) -> None:
+        def on_request(passing: Passing) -> None:
             if passing.number == point and passing.answered is answered:
                 started.wait()
                 os.kill(process.pid, signal.SIGKILL)
                 raise ConnectionAbortedError
 
-        with Proxy(scene.server.url, happens) as proxy:
+        with Proxy(scene.server.url, on_request) as proxy:
             with running(home, proxy.here, scene.admin, *make_admin(room_id)) as process:
                 started.set()
                 _, stderr = process.communicate()
@@ -245,20 +245,20 @@ def test_run_killed_at_any_request_is_resumed_to_the_same_result(
         return requests
 
     before = [scene.standing(who) for who in people]
-    whole = trial(club.room(), tmp_path / "undisturbed", None)
+    whole = kill_and_resume(club.room(), tmp_path / "undisturbed", None)
     assert len(whole) > len(STEPS) * 3
     looks, few = answered and deactivated, 12 if answered and deactivated else 4
     every = int(os.environ.get("SYNADMIN_TEST_EVERY", few))
     points = [request.number for request in whole if request.changes or looks][::every]
     rooms = [club.room() for _ in points]
     for point, room_id in zip(points, rooms, strict=True):
-        trial(room_id, tmp_path / f"{point}", point)
-        held = scene.held(room_id, scene.admin)
-        assert held.membership == "join", point
+        kill_and_resume(room_id, tmp_path / f"{point}", point)
+        room_state = scene.room_state(room_id, scene.admin)
+        assert room_state.membership == "join", point
         users = {club.alice.user_id: 100, club.bob.user_id: 0, scene.admin.user_id: 100}
-        assert (held.content or {})["users"] == users, point
-        assert scene.held(room_id, club.alice).membership in {None, "leave"}, point
-        assert scene.held(room_id, club.bob).membership == "join", point
+        assert (room_state.content or {})["users"] == users, point
+        assert scene.room_state(room_id, club.alice).membership in {None, "leave"}, point
+        assert scene.room_state(room_id, club.bob).membership == "join", point
     now = [scene.standing(who) for who in people]
     for standing in now:
         for room_id in rooms:

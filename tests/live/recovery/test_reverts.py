@@ -26,11 +26,11 @@ def test_restoration_is_open_until_the_account_is_read_as_deactivated(scene: Sce
     scene.deactivate(alice)
     before = scene.standing(alice)
 
-    def happens(passing: Passing) -> int | None:
+    def on_request(passing: Passing) -> int | None:
         return 200 if "/deactivate/" in passing.path and not passing.answered and lying else None
 
     lying = True
-    with Proxy(scene.server.url, happens) as proxy:
+    with Proxy(scene.server.url, on_request) as proxy:
         with running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process:
             _, stderr = process.communicate()
         assert process.returncode == 1
@@ -52,12 +52,12 @@ def test_temporary_changes_are_reverted_on_a_full_disk(scene: Scene, tmp_path: P
     scene.deactivate(alice)
     before = scene.standings()
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         # From here on no file grows any more.
         if passing.path.endswith("/make_room_admin") and not passing.answered:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
 
-    with Proxy(scene.server.url, happens) as proxy:
+    with Proxy(scene.server.url, on_request) as proxy:
         with running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process:
             _, stderr = process.communicate()
         assert process.returncode == 1
@@ -100,12 +100,12 @@ def test_room_whose_token_ended_after_the_first_step_is_failed_with_its_steps(
     scene.deactivate(alice)
     admin = scene.server.register("ended", admin=True)
 
-    def happens(passing: Passing) -> None:
+    def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and not passing.answered:
             admin.call("POST", "/_matrix/client/v3/logout", {})
 
     with (
-        Proxy(scene.server.url, happens) as proxy,
+        Proxy(scene.server.url, on_request) as proxy,
         running(tmp_path, proxy.here, admin, *make_admin(room_id)) as process,
     ):
         stdout, stderr = process.communicate()
@@ -124,13 +124,13 @@ def test_account_that_stays_active_is_not_called_unchanged(scene: Scene, tmp_pat
     scene.deactivate(alice)
     changed: list[str] = []
 
-    def happens(passing: Passing) -> int | None:
+    def on_request(passing: Passing) -> int | None:
         if passing.changes and not passing.answered:
             changed.append(passing.path)
         return 500 if len(changed) > 1 and passing.changes and not passing.answered else None
 
     with (
-        Proxy(scene.server.url, happens) as proxy,
+        Proxy(scene.server.url, on_request) as proxy,
         running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process,
     ):
         stdout, stderr = process.communicate()

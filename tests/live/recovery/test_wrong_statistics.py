@@ -1,6 +1,6 @@
-"""Rooms whose statistics are missing or wrong: they are judged by their state and their members.
+"""Rooms with missing or wrong statistics: synadmin uses their state and members instead.
 
-Situations from public bug reports of Synapse and of other tools, rebuilt small.
+The situations are from public bug reports of Synapse and of other tools.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 
 from synadmin.errors import NotFoundError
 from synadmin.sandbox.homeserver import Homeserver
-from tests.live.recovery.wrong_statistics import run, spoil
+from tests.live.recovery.wrong_statistics import corrupt_statistics, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from tests.live.conftest import Newcomer, Synadmin
     from tests.live.recovery.conftest import Scene, Scenes
 
-WRONG = ("deleted", "zeroed", "stale")
+CORRUPTIONS = ("deleted", "zeroed", "stale")
 
 
 @pytest.fixture(scope="module")
 def homeserver() -> Iterator[Homeserver]:
-    """A Synapse for these tests alone: an audit of it is not complete, since its room list is not."""
+    """Return a Synapse for these tests only. Its room list is incomplete, so other tests cannot audit it."""
     with Homeserver() as server:
         yield server
 
@@ -37,16 +37,16 @@ def test_wrong_statistics_change_no_plan(homeserver: Homeserver) -> None:
     rooms = int(os.environ.get("SYNADMIN_TEST_ROOMS", "20"))
     *_, tally = run(homeserver, rooms=rooms, seed=5)
     assert tally.rooms == rooms
-    assert len(tally.kinds) > 3, "the rooms are too much alike to show anything"
+    assert len(tally.kinds) > 3, "the rooms are too similar"
     assert not tally.differences, "\n".join(tally.differences)
 
 
-@pytest.mark.parametrize("how", WRONG)
+@pytest.mark.parametrize("how", CORRUPTIONS)
 def test_room_with_a_local_admin_is_shown_and_regained(scene: Scene, how: str) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room("Chess")
     before = json.loads(scene.run("room", "power", room_id, "-o", "json").stdout)
-    spoil(scene.server, room_id, how)
+    corrupt_statistics(scene.server, room_id, how)
     assert json.loads(scene.run("room", "power", room_id, "-o", "json").stdout) == before
     assert scene.run("room", "show", room_id).code == 0
     result = scene.make_admin(room_id)
@@ -59,7 +59,7 @@ def test_member_without_power_invites_the_admin_who_left(scene: Scene, how: str)
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], left=[alice])
     before = scene.standings()
-    spoil(scene.server, room_id, how)
+    corrupt_statistics(scene.server, room_id, how)
     result = scene.make_admin(room_id, "--allow", "impersonate")
     assert result.verdict == (0, "done", None, "impersonate"), result.record
     scene.is_regained(room_id, scene.admin, before)
@@ -68,7 +68,7 @@ def test_member_without_power_invites_the_admin_who_left(scene: Scene, how: str)
 def test_room_that_all_left_is_refused_despite_the_count(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], left=[bob, alice])
-    spoil(scene.server, room_id, "stale")
+    corrupt_statistics(scene.server, room_id, "stale")
     before = len(scene.server.processed())
     result = scene.make_admin(room_id, "--allow", "reactivate")
     assert result.verdict == (5, "refused", "not-in-room", None)
@@ -142,8 +142,8 @@ def test_rooms_are_listed_by_members_not_statistics(
     used = alice.make_room(f"{name} used")
     ended = alice.make_room(members=[bob], left=[alice, bob])
     unlisted = alice.make_room(f"{name} unlisted", members=[bob], left=[alice])
-    spoil(homeserver, used, "zeroed")
-    spoil(homeserver, unlisted, "deleted")
+    corrupt_statistics(homeserver, used, "zeroed")
+    corrupt_statistics(homeserver, unlisted, "deleted")
 
     def rooms(*options: str) -> list[str]:
         answer = synadmin("room", "list", *options, "-o", "name")
@@ -155,7 +155,7 @@ def test_rooms_are_listed_by_members_not_statistics(
     assert not {secret, used, unlisted}.intersection(without)
     assert rooms("--member", name) == [secret, used]
     assert rooms("--search", name, "--encrypted") == [secret]
-    # The server's list lacks the room without statistics; the memberships of its member do not.
+    # The server's room list does not contain the room without statistics. The memberships of its member do.
     answer = synadmin(
         "room", "list", "--member", bob.user_id, "--columns", "room_id,controllers", "-o", "json"
     )
@@ -169,7 +169,7 @@ def test_only_rooms_without_local_members_are_deleted_as_empty(
     alice, bob = newcomer("alice"), newcomer("bob")
     used, ended = alice.make_room("used"), alice.make_room("ended", left=[alice])
     awaited = alice.make_room("awaited", invited=[bob], left=[alice])
-    spoil(homeserver, used, "zeroed")
+    corrupt_statistics(homeserver, used, "zeroed")
     admin = homeserver.admin.synapse
     warning = (
         f"warning: '{awaited}' has 1 invited local user: {bob.user_id}. The deletion rejects 1 invitation."

@@ -1,11 +1,11 @@
-"""Random rooms whose statistics are wrong: what is planned must be as with right ones.
+"""Random rooms with wrong statistics: synadmin must plan as with correct statistics.
 
     python -m tests.live.recovery.wrong_statistics --rooms 1000 --seed 7
 
-Synapse's counts, join rules and federation of a room, as its admin API tells them, are statistics that it
-may not keep, or not have up to date. A room is drawn and made on a real Synapse and planned for; then its
-statistics are spoiled in the database in several ways, and it is planned for again. Prints how many rooms
-there were and every difference; ends with 1 where there is one.
+The Admin API takes member counts, join rules and federation of a room from statistics. These may be missing
+or out of date. Each room has random parameters and is made on a real Synapse. Synadmin plans for it, then the
+statistics are corrupted in the database in several ways, and synadmin plans again. The program prints the
+number of rooms and every difference. Its exit code is 1 if there is a difference.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from synadmin.power.steps import Plan
 from synadmin.recovery.observer import Observer
 from tests.live import random_rooms
-from tests.live.differential import Comparison, Drawn, Stage, draw
+from tests.live.differential import Comparison, Drawn, RoomBuilder, draw
 
 if TYPE_CHECKING:
     import random
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.random_rooms import Tally
 
-_PATIENCE = 30  # seconds until Synapse has counted
+_TIMEOUT = 30  # seconds until Synapse's statistics are current
 
-WRONG = {
+CORRUPTIONS = {
     "deleted": (
         "DELETE FROM room_stats_current WHERE room_id = ?",
         "DELETE FROM room_stats_state WHERE room_id = ?",
@@ -49,22 +49,22 @@ WRONG = {
         ELSE 'public' END WHERE room_id = ?""",
     ),
 }
-"""How statistics are spoiled; each time on top of what was done before."""
+"""The SQL statements that corrupt the statistics of a room, by kind. They are applied one after the other."""
 
 
-def spoil(server: Homeserver, room_id: RoomId, how: str) -> None:
-    """Make a room's statistics wrong, once Synapse has counted all that has happened so far."""
-    with closing(sqlite3.connect(server.directory / "homeserver.db", timeout=_PATIENCE)) as database:
-        until = time.monotonic() + _PATIENCE
-        while not _has_counted(database):
-            assert time.monotonic() < until, "Synapse does not count"
+def corrupt_statistics(server: Homeserver, room_id: RoomId, how: str) -> None:
+    """Wait until Synapse's statistics are current, then corrupt those of a room."""
+    with closing(sqlite3.connect(server.directory / "homeserver.db", timeout=_TIMEOUT)) as database:
+        until = time.monotonic() + _TIMEOUT
+        while not _statistics_are_current(database):
+            assert time.monotonic() < until, "Synapse does not update its statistics"
             time.sleep(0.05)
-        for change in WRONG[how]:
+        for change in CORRUPTIONS[how]:
             database.execute(change, (room_id,))
         database.commit()
 
 
-def _has_counted(database: sqlite3.Connection) -> bool:
+def _statistics_are_current(database: sqlite3.Connection) -> bool:
     ((counted, newest),) = database.execute(
         "SELECT (SELECT stream_id FROM stats_incremental_position), "
         "(SELECT MAX(stream_id) FROM current_state_delta_stream)"
@@ -73,48 +73,48 @@ def _has_counted(database: sqlite3.Connection) -> bool:
 
 
 @dataclass
-class Spoiled:
-    """One room, planned for with right statistics and with wrong ones."""
+class StatisticsComparison:
+    """The comparison of the plans for one room with correct and with wrong statistics."""
 
-    stage: Stage
+    builder: RoomBuilder
     drawn: Drawn
     room_id: RoomId
-    found: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
 
     def compare(self) -> str:
-        """Plan, spoil, plan again; return what kind of room it was."""
-        self.stage.meet_fates(self.drawn, met=True)
+        """Plan, corrupt the statistics, plan again; return the kind of the room."""
+        self.builder.set_account_states(self.drawn, active=True)
         try:
-            # zeroed and stale before deleted: there is nothing left to spoil after that.
-            right = self._planned()
+            # "deleted" is last: afterwards there are no statistics to corrupt.
+            right = self._plan()
             for how in ("zeroed", "stale", "deleted"):
-                spoil(self.stage.server, self.room_id, how)
-                wrong = self._planned()
+                corrupt_statistics(self.builder.server, self.room_id, how)
+                wrong = self._plan()
                 if wrong != right:
-                    self.found.append(f"{how}: {wrong!r}, with right statistics {right!r}")
+                    self.differences.append(f"{how}: {wrong!r}, with correct statistics {right!r}")
         finally:
-            self.stage.meet_fates(self.drawn, met=False)
+            self.builder.set_account_states(self.drawn, active=False)
         return "a plan" if isinstance(right[0], Plan) else str(right[1])
 
-    def _planned(self) -> tuple[object, str | None]:
-        goal = Comparison(self.stage, self.drawn, self.room_id).goal
-        observation = Observer(self.stage.server.admin.synapse).observe(self.room_id, goal)
+    def _plan(self) -> tuple[object, str | None]:
+        goal = Comparison(self.builder, self.drawn, self.room_id).goal
+        observation = Observer(self.builder.server.admin.synapse).observe(self.room_id, goal)
         return observation.answer, getattr(observation.answer, "reason", None)
 
 
 def run(server: Homeserver, *, rooms: int, seed: int) -> Iterator[Tally]:
-    """Make and compare rooms; yield the tally after each."""
-    stage = Stage(server)
+    """Compare this many rooms; yield the tally after each room."""
+    builder = RoomBuilder(server)
 
-    def make(chance: random.Random) -> Spoiled:
-        drawn = draw(chance)
-        return Spoiled(stage, drawn, stage.make(drawn))
+    def make(rng: random.Random) -> StatisticsComparison:
+        drawn = draw(rng)
+        return StatisticsComparison(builder, drawn, builder.make(drawn))
 
-    return random_rooms.compared(make, rooms=rooms, seed=seed)
+    return random_rooms.compare_rooms(make, rooms=rooms, seed=seed)
 
 
 def main() -> int:
-    """Run it from the shell."""
+    """Run the comparison from the shell; return the exit code."""
     parser = argparse.ArgumentParser(description="Random rooms with wrong statistics.")
     return random_rooms.main(
         parser, lambda server, options: run(server, rooms=options.rooms, seed=options.seed)

@@ -1,1 +1,1 @@
-"""Handing rooms over to an account on another server, on two real Synapses that federate."""
+"""Transfer rooms to an account on another server, on two real Synapses that federate."""
