@@ -84,8 +84,8 @@ class Moderation(ResourceGroup):
             reason: the reason, which every member can read.
             limit: how many events to look at in each room, at most; Synapse's default is 1000.
             use_admin: redact as the token's owner in any case.
-            before_ts: only events sent until this time, in milliseconds since the epoch (since Synapse 1.157).
-            after_ts: only events sent from this time on, in milliseconds since the epoch (since Synapse 1.157).
+            before_ts: only events until this time, in milliseconds since the epoch (since Synapse 1.157).
+            after_ts: only events from this time on, in milliseconds since the epoch (since Synapse 1.157).
 
         Raises:
             MatrixError: a redaction of this user is under way already (400).

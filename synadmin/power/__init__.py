@@ -1,4 +1,4 @@
-"""Power in a room: what levels mean, who may do what with them, and how to regain control.
+"""Power in a room: the meaning of levels, the authorization rules, and plans to regain control.
 
 Pure: no requests, no files, no clock.
 """

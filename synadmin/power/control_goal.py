@@ -1,4 +1,4 @@
-"""A goal for the control of a room: the differences, the reasons why it cannot be reached, and the edits."""
+"""A goal for the control of a room: differences from it, edits that reach it, reasons against it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,11 +23,11 @@ class ControlGoal:
     """The goal of control: the admins and moderators of a room.
 
     Attributes:
-        admins: shall be joined with control.
-        moderators: shall have these levels, joined or not.
+        admins: the users who shall be joined with control.
+        moderators: the users who shall have these levels, joined or not.
         at_least: how many local users shall have control.
-        nobody_else: whoever else has the level for control is lowered to ``users_default``.
-        spared: are not lowered: they may have got control, as heirs have.
+        nobody_else: lower every other user with the level for control to ``users_default``.
+        spared: users who are not lowered, such as heirs who have got control.
     """
 
     admins: tuple[UserId, ...] = ()
@@ -45,7 +45,7 @@ class Difference:
         kind: what the user becomes; ``lower``: the user loses control.
         user: the user.
         before: the level now.
-        after: the level then; for an admin the least that is enough.
+        after: the level by the goal; for an admin the lowest level that is enough.
     """
 
     kind: Literal["admin", "moderator", "lower"]
@@ -85,8 +85,8 @@ def level_differences(view: RoomView, goal: ControlGoal) -> tuple[Difference, ..
 def edits(view: RoomView, goal: ControlGoal) -> tuple[Edit, ...]:
     """Return the edits that settle the level differences, in order.
 
-    Levels are raised together. Each level that is taken is an edit of its own, the lowest first: an admin can
-    lower no equal but itself, so not every one can be made by the same user.
+    Levels are raised in one edit. Each lowered level is a separate edit, the lowest first: an admin cannot
+    lower another user of the same level, so the edits may need different senders.
     """
     changes = level_differences(view, goal)
     raised = {change.user: change.after for change in changes if change.after > change.before}
@@ -105,7 +105,7 @@ def after_plan(view: RoomView, user: UserId, plan: Plan) -> RoomView:
     Args:
         view: the room.
         user: the target of the plan.
-        plan: the plan. Who joins for it and leaves again is no longer invited after it.
+        plan: the plan. A user who joins for it and leaves again is no longer invited after it.
     """
     memberships = {**view.memberships}
     for step in plan.steps:
@@ -133,7 +133,7 @@ def refusal(view: RoomView, goal: ControlGoal) -> Refusal | None:
         reason = _shared_control(view, goal)
         if reason is not None:
             return _refused("insufficient-power", reason)
-    able = _controllers_then(view, goal)
+    able = _controllers_by_goal(view, goal)
     if len(able) < goal.at_least:
         has = "1 user of this server would have" if len(able) == 1 else f"{len(able)} users would have"
         return _refused(
@@ -181,8 +181,8 @@ def _others_with_the_level(view: RoomView, goal: ControlGoal) -> list[UserId]:
     ]
 
 
-def _controllers_then(view: RoomView, goal: ControlGoal) -> set[UserId]:
-    """Return the local users who would have control."""
+def _controllers_by_goal(view: RoomView, goal: ControlGoal) -> set[UserId]:
+    """Return the local users who would have control when the goal is reached."""
     lowered = {change.user for change in level_differences(view, goal) if change.after < view.levels.control}
     return set(view.local_controllers) - lowered | {user for user in goal.admins if view.is_local(user)}
 

@@ -1,4 +1,4 @@
-"""Types of state events, and what their raw content says. Whatever a content holds, nothing is raised."""
+"""Types of state events, and functions that read their raw content. Invalid content raises no error."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -23,7 +23,7 @@ RESTRICTED: Final = ("restricted", "knock_restricted")
 
 
 def creators(sender: str, create: Mapping[str, Any]) -> tuple[UserId, ...]:
-    """Return who created a room: the sender of ``m.room.create`` first, then its ``additional_creators``."""
+    """Return the creators of a room: the sender of ``m.room.create``, then its ``additional_creators``."""
     additional = create.get("additional_creators")
     others = additional if isinstance(additional, list) else []
     return (UserId(sender), *(UserId(user) for user in others if isinstance(user, str)))

@@ -1,4 +1,4 @@
-"""Edits of a room's power levels: what they change, who can do less then, and why one must not be made.
+"""Edits of a room's power levels: their changes, the users who lose power, and the reasons against them.
 
 An edit names the levels that change; everything else in the event stays as it is.
 """
@@ -15,7 +15,7 @@ from synadmin.power.room import RoomView
 from synadmin.power.search import unnamed_member
 
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
-"""The levels that are not a user's and not an event type's."""
+"""The levels that belong to no user and to no event type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Edit:
     """An edit of power levels.
 
     Attributes:
-        users: by user; None takes the entry away, so that ``users_default`` holds.
-        events: by event type; None takes the entry away, so that the default holds.
-        named: by one of :data:`NAMED`.
+        users: the new levels by user; None removes the entry, so that ``users_default`` applies.
+        events: the new levels by event type; None removes the entry, so that the default applies.
+        named: the new levels by name; the names are :data:`NAMED`.
     """
 
     users: Mapping[UserId, int | None] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class LevelChange:
 
 
 def changes(view: RoomView, edit: Edit) -> tuple[LevelChange, ...]:
-    """Return what an edit changes; empty where everything is as it says already."""
+    """Return the changes that an edit makes; empty where the room already has its levels."""
     before, after = view.levels, edited(view, edit).levels
     differences = [
         LevelChange(user, before.level_of(user), after.level_of(user))
@@ -84,7 +84,7 @@ def changes(view: RoomView, edit: Edit) -> tuple[LevelChange, ...]:
 
 
 def change_records(view: RoomView, edit: Edit) -> list[dict[str, object]]:
-    """Return what an edit changes, as records show it."""
+    """Return the changes that an edit makes, as records show them."""
     return [
         {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}
         for change in changes(view, edit)
@@ -102,8 +102,8 @@ def merged(
     """Merge two contents of the levels that are based on the same content.
 
     Returns:
-        ``theirs`` with what ``ours`` has changed in ``base``, and the names of what both have changed, each
-        to something else.
+        ``theirs`` with the changes from ``base`` to ``ours``, and the names of the levels that both have
+        changed to different values.
     """
     content = dict(theirs)
     conflicts: list[str] = []
@@ -124,7 +124,7 @@ def merged(
 
 
 def losses(view: RoomView, edit: Edit) -> Iterator[tuple[UserId, tuple[str, ...]]]:
-    """Yield who can do less than before, and what they can no longer do."""
+    """Yield the users who can do less than before, each with what they can no longer do."""
     after = edited(view, edit).levels
     for user in dict.fromkeys((*view.levels.listed(), *after.listed())):
         had = view.levels.abilities(view.levels.level_of(user))
@@ -163,7 +163,7 @@ def takes_last_local_control(view: RoomView, edit: Edit) -> bool:
 
 
 def gives_everybody_control(view: RoomView, edit: Edit) -> bool:
-    """Whether every member would have control afterwards, listed or not, and has not got it now."""
+    """Whether every member would have control afterwards, listed or not, and does not have it now."""
     before, after = view.levels, edited(view, edit).levels
     return before.users_default < before.control and after.users_default >= after.control
 
@@ -179,7 +179,7 @@ def controllers(view: RoomView) -> Iterator[UserId]:
 
 
 def possible_actors(view: RoomView, edit: Edit, *, joined: bool = False) -> Iterator[UserId]:
-    """Yield the local users whom the rules would let make the edit once they are in the room.
+    """Yield the local users who may make the edit by the rules, once they are in the room.
 
     Args:
         view: the room.
@@ -189,7 +189,7 @@ def possible_actors(view: RoomView, edit: Edit, *, joined: bool = False) -> Iter
     content = edit.applied(view)
     if rules.unacceptable(content, view.levels.version) is not None:
         return
-    # Both once, not for each user: a room may have a thousand users with power.
+    # Both are built once, not for each user: a room may have a thousand users with power.
     new_levels, memberships = rules.NewLevels(view, content), dict(view.memberships)
     users = (*view.levels.creators, *view.levels.listed(), *view.memberships)
     for user in sorted(dict.fromkeys(users), key=lambda user: (-view.levels.level_of(user), user)):

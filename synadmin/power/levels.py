@@ -46,13 +46,13 @@ class RoomVersion:
 
     identifier: str
     creator_power: bool
-    """Creators stand above every number and may not be listed among the users (12)."""
+    """From version 12 on: creators stand above every number and may not be listed among the users."""
     integer_levels: bool
-    """Levels must be integers; before, strings like ``"100"`` were accepted (10)."""
+    """From version 10 on: levels must be integers. Before, strings like ``"100"`` were accepted."""
     notifications_checked: bool
-    """The levels under ``notifications`` are protected like the others (6)."""
+    """From version 6 on: the levels under ``notifications`` are protected like the others."""
     strict_json: bool
-    """No fractions and no numbers beyond 2**53 in events (6)."""
+    """From version 6 on: no fractions and no numbers beyond 2**53 in events."""
     knock: bool
     restricted: bool
     knock_restricted: bool
@@ -60,7 +60,7 @@ class RoomVersion:
     @staticmethod
     @cache
     def of(identifier: str) -> "RoomVersion":
-        """Return the traits of a version; an unknown one is taken for the newest known."""
+        """Return the rules of a version; for an unknown version, those of the newest known."""
         number = _UNSTABLE.get(identifier)
         if number is None:
             last = identifier.rpartition(".")[2]
@@ -129,7 +129,7 @@ class PowerLevels:
         return self.users_default if level is None else level
 
     def needed(self, event_type: str, *, state: bool = True) -> int:
-        """Return the level that sending an event of this type takes."""
+        """Return the level needed to send an event of this type."""
         level = as_level(self._part("events").get(event_type))
         if level is not None:
             return level
@@ -142,34 +142,34 @@ class PowerLevels:
 
     @property
     def invite(self) -> int:
-        """The level that inviting takes."""
+        """The level needed to invite."""
         return self._named("invite")
 
     @property
     def kick(self) -> int:
-        """The level that kicking takes."""
+        """The level needed to kick."""
         return self._named("kick")
 
     @property
     def ban(self) -> int:
-        """The level that banning takes, and half of what lifting a ban takes (the other is ``kick``)."""
+        """The level needed to ban. To lift a ban, a user needs this level and the level to kick."""
         return self._named("ban")
 
     @property
     def redact(self) -> int:
-        """The level that removing other people's messages takes."""
+        """The level needed to redact messages of other users."""
         return self._named("redact")
 
     @cached_property
     def users_default(self) -> int:
-        """The level of everybody who is not listed."""
+        """The level of users who are not listed."""
         return self._named("users_default")
 
     @property
     def state_default(self) -> int:
         """The level for state events that are not listed.
 
-        The specification says 0 for a room without a power-levels event; Synapse asks for 50.
+        The specification says 0 for a room without a power-levels event; Synapse requires 50.
         """
         return self._named("state_default")
 
@@ -179,7 +179,7 @@ class PowerLevels:
         return self._named("events_default")
 
     def listed(self) -> dict[UserId, int]:
-        """Return the levels that are written down; creators of version 12 are not among them."""
+        """Return the levels of the listed users; creators of a room of version 12 are not listed."""
         levels = ((user, as_level(level)) for user, level in self._part("users").items())
         return {UserId(user): level for user, level in levels if level is not None}
 
@@ -196,9 +196,9 @@ class PowerLevels:
     def written(self) -> dict[str, Any]:
         """Return the content in a form that Synapse accepts, with the same meaning.
 
-        Levels written as strings come out as integers: Synapse accepts no others in a new event, of
-        whatever room version, and takes ``"100"`` and ``100`` for the same. Where there was no event
-        the creator is written down with what it had all along, or the new event would take it away.
+        Levels that are strings become integers. Synapse accepts only integers in a new event, in every room
+        version, and reads ``"100"`` as ``100``. Where there was no event, the creator is listed with its
+        present level: without this entry, the new event would take the level away.
         """
         if self.content is not None:
             return _with_integers(self.content)
@@ -212,7 +212,7 @@ class PowerLevels:
         return {**content, "users": {**content.get("users", {}), user: level}}
 
     def abilities(self, level: int) -> tuple[Ability, ...]:
-        """Return what the level is enough for in this room and what not, the weightiest first."""
+        """Return the actions in this room, the most important first, and whether the level is enough."""
         return tuple(Ability(text, needed, level >= needed) for text, needed in self._powers())
 
     def _powers(self) -> Iterator[tuple[str, int]]:

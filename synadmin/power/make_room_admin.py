@@ -1,10 +1,10 @@
-"""What Synapse answers to Make Room Admin, and what it does: they are not the same thing.
+"""Predict what Synapse answers to Make Room Admin, and what the request changes.
 
-``POST /_synapse/admin/v1/rooms/{room}/make_room_admin`` answers 200 where nothing was gained, and an
-error where a level was granted all the same. So the answer is predicted before anything is sent.
+``POST /_synapse/admin/v1/rooms/{room}/make_room_admin`` may answer 200 although
+nothing was gained, and an error although a level was granted. So both are predicted before it is sent.
 
-Source: the behaviour of Synapse 1.163.2's servlet, event creation and membership handling, seen on a
-running server; ``docs/regain-control.md`` tells it case by case.
+Source: the behaviour of Synapse 1.163.2's servlet, event creation and membership handling, observed on
+a running server; ``docs/regain-control.md`` describes it case by case.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,17 +27,17 @@ _TOO_WEAK = "No local admin user in room with power to update power levels."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """Synapse's answer, and what the room then holds.
+    """Synapse's answer, and the state of the room afterwards.
 
     Attributes:
         status: the HTTP status.
         errcode: the Matrix error code, None with 200.
-        message: Synapse's words, None with 200.
+        message: Synapse's error message, None with 200.
         promoter: the local user in whose name the level is granted; None where there is none.
-        content: the content of the power levels afterwards, the one from before where nothing changed.
-        levels_changed: the levels afterwards are others than before. True with some errors.
-        new_event: a power-levels event was sent, be it one that changes nothing.
-        invited: the target was invited by this.
+        content: the content of the power levels afterwards.
+        levels_changed: the levels change. This is possible with some errors, too.
+        new_event: a power-levels event is sent, even if it changes nothing.
+        invited: the request also invites the target.
     """
 
     status: int
@@ -92,7 +92,7 @@ def predict(view: RoomView, target: UserId) -> Prediction:
 def _promoter(view: RoomView) -> UserId | None:
     if view.power_levels is None:
         creator = next(iter(view.creators), None)
-        # Joined or not: that is found out later, and answered with other words.
+        # Joined or not: Synapse checks this later, and answers with another message.
         return creator if creator is not None and view.is_local(creator) else None
     return next((user for user in candidates(view) if view.membership_of(user) == "join"), None)
 
@@ -125,7 +125,7 @@ def _sending(view: RoomView, promoter: UserId, content: Mapping[str, Any]) -> ru
     if failed:
         return failed
     if _is_duplicate(view, promoter, content):
-        return None  # without a question about power: the event that is there is the answer
+        return None  # Synapse returns the existing event without checking the power level
     failed = rules.changing_power_levels(view, promoter, content)
     if failed and failed.status == _FORBIDDEN:
         return too_weak

@@ -1,8 +1,8 @@
-"""A room as seen and a goal, in; a plan, or the reason why there is none, out.
+"""Plan the way from a room as it was read to a goal; without a way, return the reason.
 
-The planner sends no request. What it promises: a plan takes no step that the rules
-forbid, gives no user but the target more than before, is never longer than need be, and where it
-refuses, no plan of the allowed reach exists.
+The planner sends no request. It promises: No step of a plan is forbidden by the rules. No user except the
+target gets more power. No plan is longer than necessary. Where the planner refuses, no plan of the allowed
+reach exists.
 """
 
 from dataclasses import replace
@@ -19,17 +19,17 @@ _NAMED_AT_MOST = 3  # users in a sentence
 
 
 def plan(view: RoomView, goal: Goal) -> Plan | Refusal:
-    """Find the shortest, least intrusive way to the target joined with control.
+    """Find the shortest, least intrusive plan after which the target is joined and has control.
 
-    With the least reach that does; within it, the fewest steps; of those, Make Room Admin rather than
-    levels set by hand. Where the target cannot be brought in within ``goal.allow``, a plan that leaves
-    it to the target is better than none.
+    The plan has the least reach that is enough, and within this reach the fewest steps. Make Room Admin is
+    preferred to levels that a user sets. Where the target cannot join within ``goal.allow``, the plan leaves
+    the join to the target.
     """
     if not view.in_room:
         return Refusal(reason="not-in-room", reach=None, message=_not_in_room(view))
     if view.has_control(goal.target):
         return _finished(view, goal)
-    refusal = _hopeless(view, goal)
+    refusal = _general_refusal(view, goal)
     if refusal:
         return refusal
     search = Search(view, goal)
@@ -73,8 +73,8 @@ def _least(
     return None
 
 
-def _hopeless(view: RoomView, goal: Goal) -> Refusal | None:
-    """Return the refusal where the target itself, or the room, rules out any plan."""
+def _general_refusal(view: RoomView, goal: Goal) -> Refusal | None:
+    """Return the refusal where the target or the room makes every plan impossible."""
     target = goal.target
     account = view.account_of(target) if view.is_local(target) else Account()
     if account.state is AccountState.MISSING:
@@ -291,7 +291,7 @@ def _impossible(view: RoomView, goal: Goal) -> Refusal:
 
 
 def _powerless(view: RoomView, goal: Goal) -> Refusal:
-    """Return the refusal where not even every local account together could do it."""
+    """Return the refusal where all local accounts together cannot reach the goal."""
     levels = view.levels
     some = {
         user: level

@@ -1,6 +1,6 @@
 """A room as the planner sees it, and the goal.
 
-Everything here is plain data. The observer fills it from the server; tests write it down.
+Everything here is plain data. The observer reads it from the server; tests create it directly.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ class Reach(IntEnum):
     API = 0
     """Make Room Admin, and what the token's owner may do in the room as an ordinary member."""
     IMPERSONATE = 1
-    """Act for a short time as other local users; lift a ban that stands."""
+    """Act for a short time as other local users; lift bans."""
     REACTIVATE = 2
     """Change the state of accounts for a short time, too."""
 
     @classmethod
     def of(cls, allow: str | None) -> "Reach":
-        """Return what ``--allow`` names; the API alone where it names nothing."""
+        """Return the reach that ``--allow`` names; ``API`` where it names none."""
         return cls[(allow or "api").upper()]
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class AccountState(StrEnum):
         """Return the state of an account that exists."""
         if deactivated:
             return cls.DEACTIVATED
-        # Through a locked account power can be given, through a suspended one it cannot, locked or not.
+        # Make Room Admin works through a locked account, but not through a suspended one, locked or not.
         if suspended:
             return cls.SUSPENDED
         return cls.LOCKED if locked else cls.ACTIVE
@@ -58,9 +58,9 @@ class Account:
 
     state: AccountState = AccountState.ACTIVE
     shadow_banned: bool = False
-    """Synapse drops what it sends, without an error; joining and leaving still work."""
+    """Synapse drops the events that the user sends, without an error; joining and leaving still work."""
     actable: bool = True
-    """An admin can act as it: not where the service that manages the accounts does not know it."""
+    """An admin can act as this user: the service that manages the accounts has the account."""
     guest: bool = False
     """A guest account ends with its session, so it must not be given control of a room."""
 
@@ -69,28 +69,28 @@ class Account:
 class RoomView:
     """The state of a room, as one homeserver knows it.
 
-    A user who is not among ``memberships`` is taken for not in the room. One who is not among
-    ``accounts`` is taken for active; plans name those they relied on without looking (``unverified``).
+    A user without an entry in ``memberships`` counts as not in the room. A local user without an entry in
+    ``accounts`` counts as active; a plan names such users that it relies on (``unverified``).
 
     Attributes:
         room_id: the room.
         version: the room version's name.
         creators: the sender of ``m.room.create`` first, then the additional creators.
         power_levels: the content of ``m.room.power_levels``, None where there is no such event.
-        power_levels_sender: the sender of that event. Synapse drops a new event that says the same as
-            the last one of the same sender before it asks whether the sender may send it.
+        power_levels_sender: the sender of that event. Synapse drops a new event with the
+            content and the sender of this one, before it checks whether the sender may send it.
         power_levels_id: the id of that event, None where it is not known.
         power_levels_replaced: the id of the power-levels event that it replaced.
         join_rule: None where there is no such event, which means ``invite``.
         allowed_rooms: the rooms whose members may join where the join rule is restricted.
-        allowed_members: those local users that matter who are joined to one of them.
-        memberships: ``join``, ``invite``, ``knock``, ``leave``, ``ban`` of the users that matter:
-            the target, the token's owner, and every local user who has power or could lend a hand.
-        accounts: the accounts of local users that matter.
+        allowed_members: the relevant local users who are joined to one of these rooms.
+        memberships: ``join``, ``invite``, ``knock``, ``leave``, ``ban`` of the relevant users:
+            the target, the token's owner, and every local user who has power or could help.
+        accounts: the accounts of the relevant local users.
         server_name: the homeserver from which the room is seen.
         blocked: the room is blocked on this server: no local user can be invited or join.
         federate: false where the room is closed to servers other than its creator's.
-        joined_local_members: how many local users are joined, those not named in ``memberships`` included.
+        joined_local_members: how many local users are joined, including those not in ``memberships``.
         joined_members: how many users are joined.
         uncounted: this server is in the room, and the local members were not counted yet: a local user
             may be joined who is not among ``memberships``.
@@ -171,13 +171,13 @@ class Goal:
 
     Attributes:
         target: the user who gets control.
-        caller: the owner of the token, who can act with it as an ordinary user and cannot be logged in as.
+        caller: the owner of the token, who acts with this token: no other token can be made for this user.
         allow: how far the plan may go.
         join: whether the target shall be joined as well, where that can be done.
         promoter: the local user who shall grant the level; None leaves the choice to the planner.
-        possible: how far an admin can go on this server, to name the least reach that would do. With the
+        possible: how far an admin can go on this server; a refusal names no reach beyond it. With the
             Matrix Authentication Service, where its admin API cannot be used, ``Reach.API``.
-        why_not: why it is no further, in sentences.
+        why_not: why an admin cannot go further, in sentences.
     """
 
     target: UserId

@@ -1,11 +1,11 @@
-"""Who may do what: the authorization rules of a room version, as far as power goes.
+"""The authorization rules of a room version that depend on power: who may do what.
 
-Every function answers for the room as it is seen: None where the rules allow it, else why they do not.
-What a homeserver adds to the rules for its own users (suspension, blocked rooms, the shape of new
-events) is not here, except :func:`unacceptable`.
+A function that judges an action returns None where the rules allow it, else the reason why not. The
+restrictions that a homeserver adds for its own users (suspension, blocked rooms, the format of new events)
+are not here, except :func:`unacceptable`.
 
-Source: Matrix specification, "Rooms", the room versions, "Authorization rules". Where Synapse reads
-them in its own way, Synapse's reading: it is what will answer.
+Source: Matrix specification, "Rooms", the room versions, "Authorization rules". Where Synapse
+interprets them differently, its interpretation is used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ class Forbidden:
     """The reason why an event is forbidden.
 
     Attributes:
-        reason: a clause for people; Synapse's own words where it passes them on.
+        reason: a clause for people; Synapse's message where there is one.
         status: 403 where the power is missing, 400 where the content is not valid.
         errcode: the Matrix error code of Synapse's answer.
     """
@@ -45,7 +45,7 @@ def _not_valid(reason: str, errcode: str = "M_UNKNOWN") -> Forbidden:
 
 
 def sending_state(view: RoomView, sender: UserId, event_type: str) -> Forbidden | None:
-    """Whether a user may send a state event whose state key is no user id."""
+    """Return why a user may not send a state event whose state key is no user id; None if allowed."""
     if closed_to(view, sender):
         return _CLOSED
     if view.membership_of(sender) != "join":
@@ -57,7 +57,7 @@ def sending_state(view: RoomView, sender: UserId, event_type: str) -> Forbidden 
 
 
 def changing_power_levels(view: RoomView, sender: UserId, content: Mapping[str, Any]) -> Forbidden | None:
-    """Whether a user may send these power levels."""
+    """Return why a user may not send these power levels; None if allowed."""
     return NewLevels(view, content).sent_by(view, sender)
 
 
@@ -68,7 +68,7 @@ class NewLevels:
         """Compare the content with the levels of the room."""
         self._invalid = _validation_error(view, content)
         self._changes: list[tuple[str, str, int | None, int | None]] = []
-        # The first such event of a room may say anything.
+        # The first power-levels event of a room is not compared with anything.
         if self._invalid is None and view.power_levels is not None:
             maps = _MAPS if view.levels.version.notifications_checked else ("events", "users")
             self._changes = [
@@ -78,7 +78,7 @@ class NewLevels:
             ]
 
     def sent_by(self, view: RoomView, sender: UserId) -> Forbidden | None:
-        """Whether a user may send them into the room."""
+        """Return why a user may not send these levels to the room; None if allowed."""
         return sending_state(view, sender, POWER_LEVELS) or self._invalid or self._beyond(view, sender)
 
     def _beyond(self, view: RoomView, sender: UserId) -> Forbidden | None:
@@ -146,7 +146,7 @@ def closed_to(view: RoomView, user: UserId) -> bool:
 
 
 def inviting(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
-    """Whether one user may invite another."""
+    """Return why one user may not invite another; None if allowed."""
     if closed_to(view, sender) or closed_to(view, target):
         return _CLOSED
     if view.membership_of(sender) != "join":
@@ -161,10 +161,10 @@ def inviting(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None
 
 
 def joining(view: RoomView, user: UserId) -> Forbidden | None:
-    """Whether a user may join now.
+    """Return why a user may not join now; None if allowed.
 
-    In a restricted room a member who may invite has to vouch for them. Synapse lets a local member do
-    so; where there is none it asks other servers, and what those answer cannot be foreseen.
+    In a restricted room, a member who may invite has to authorise the join. Synapse uses a local member for
+    this. Without one, Synapse asks other servers, and their answer cannot be predicted.
     """
     if closed_to(view, user):
         return _CLOSED
@@ -177,7 +177,7 @@ def joining(view: RoomView, user: UserId) -> Forbidden | None:
         return None
     if rule not in RESTRICTED:
         return Forbidden(f"{user} is not invited")
-    if not _local_voucher(view):
+    if not _has_local_inviter(view):
         return Forbidden("no member on this server may vouch for a join")
     if user not in view.allowed_members:
         return Forbidden(f"{user} is in none of the rooms whose members may join")
@@ -185,7 +185,7 @@ def joining(view: RoomView, user: UserId) -> Forbidden | None:
 
 
 def lets_users_in(join_rule: str, version: RoomVersion) -> bool:
-    """Whether users can join by a join rule; with one that the version does not have, not even if invited."""
+    """Whether users can join by a join rule. By a rule that the version lacks, even invited users cannot."""
     return {
         "public": True,
         "invite": True,
@@ -195,14 +195,14 @@ def lets_users_in(join_rule: str, version: RoomVersion) -> bool:
     }.get(join_rule, False)
 
 
-def _local_voucher(view: RoomView) -> bool:
+def _has_local_inviter(view: RoomView) -> bool:
     if view.unknown_local_members and view.levels.users_default >= view.levels.invite:
         return True
     return any(view.levels.level_of(user) >= view.levels.invite for user in view.known_local_members)
 
 
 def leaving(view: RoomView, user: UserId) -> Forbidden | None:
-    """Whether a user may leave, turn down an invitation or take back a knock."""
+    """Return why a user may not leave, or reject an invitation, or withdraw a knock; None if allowed."""
     if closed_to(view, user):
         return _CLOSED
     stays = {"join", "invite", "knock"} if view.levels.version.knock else {"join", "invite"}
@@ -210,7 +210,7 @@ def leaving(view: RoomView, user: UserId) -> Forbidden | None:
 
 
 def kicking(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
-    """Whether one user may make another leave; for a banned user that is lifting the ban."""
+    """Return why one user may not kick another, or lift the ban of a banned user; None if allowed."""
     if closed_to(view, sender) or closed_to(view, target):
         return _CLOSED
     if view.membership_of(sender) != "join":
@@ -226,16 +226,16 @@ def kicking(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
 
 
 def unbanning(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
-    """Whether one user may lift another's ban: it needs both ``ban`` and what kicking them would."""
+    """Return why one user may not lift another's ban; None if allowed. It needs ``ban`` and ``kick``."""
     if view.membership_of(target) != "ban":
         return Forbidden(f"{target} is not banned")
     return kicking(view, sender, target)
 
 
 def unacceptable(content: Mapping[str, Any], version: RoomVersion) -> Forbidden | None:
-    """Return what Synapse refuses in new power levels from any local user.
+    """Return why Synapse refuses new power levels from every local user; None where it accepts them.
 
-    Stricter than the rules of old room versions: levels must be integers everywhere.
+    Synapse is stricter than the rules of old room versions: levels must be integers in every version.
     """
     if version.strict_json:
         outside = _outside_canonical_json(content)
@@ -256,7 +256,7 @@ def unacceptable(content: Mapping[str, Any], version: RoomVersion) -> Forbidden 
 
 
 def _is_integer(value: object) -> bool:
-    # JSON schema takes 100.0 for an integer, and true for none.
+    # By JSON Schema, 100.0 is an integer, and true is not.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return value == value // 1 and abs(value) <= HIGHEST_NUMBER

@@ -1,18 +1,18 @@
-"""The search for the shortest way from a room as it is to the target in control.
+"""The search for the shortest plan that gives the target control of a room.
 
 Uniform-cost search over a small abstract state: the levels, the memberships and the accounts that the
-plan has changed so far. Every step is asked of :mod:`rules` and :mod:`make_room_admin` on the room as
-it would then be, so that no plan holds a forbidden step.
+plan has changed so far. Every step is checked by :mod:`rules` and :mod:`make_room_admin` on
+the room as it would then be, so that no plan has a forbidden step.
 
-Three things keep it small in rooms with hundreds of powerful users, without losing a shortest plan:
+Three things keep the search small in rooms with hundreds of powerful users, and lose no shortest plan:
 
-- To bring a user in (reactivate the account, invite, join) is one move: half of it is of no use.
-- Of users who can do the same, one is enough; of two of whom one can do all that the other can and is
-  no harder to bring in, that one.
-- Moves other than grants only ever make more possible. So where even all of them together do not let
-  the target in with control, nothing does, and no search is needed.
+- To bring a user in (reactivate the account, invite, join) is one move: half of it is useless.
+- Of users with the same abilities, one is enough. A user is left out if another one can do everything
+  that this user can, and takes no more steps to bring in.
+- Moves other than grants make no other move impossible. So where the target cannot get control even after
+  all of them, no plan exists, and no search is needed.
 
-Knocking is not among the moves: a user who may be invited after a knock may be invited without.
+Knocking is not among the moves: a user who may be invited after a knock may also be invited without one.
 """
 
 import heapq
@@ -52,7 +52,7 @@ class _State:
     def key(self) -> object:
         return (frozenset(self.moved.items()), self.enabled, self.granted)
 
-    def then(
+    def after(
         self,
         *steps: Step,
         moved: Mapping[UserId, str] | None = None,
@@ -97,8 +97,8 @@ class Search:
     def shortest(self, outcome: Outcome, reach: Reach) -> tuple[Step, ...] | None:
         """Return the fewest steps to this outcome within the reach, None where there is no way.
 
-        Of ways of the same length: Make Room Admin rather than levels set by hand, users known by name
-        rather than one yet to be found, and the target joined after it has the level, not before.
+        Of ways of the same length, the best one uses Make Room Admin rather than levels that a user sets, and
+        known users rather than one yet to be found. It joins the target after the level is set, not before.
         """
         first = _State(view=self._view)
         if not self._is_possible(first, outcome, reach):
@@ -135,14 +135,14 @@ class Search:
         return not view.blocked and rules.joining(view, self._target) is None
 
     def _is_possible(self, state: _State, outcome: Outcome, reach: Reach) -> bool:
-        """Whether the outcome can be reached with every helpful move, however many that takes."""
-        state = self._saturated(state, outcome, reach)
+        """Whether the outcome can be reached if every helpful move is made."""
+        state = self._all_prepared(state, outcome, reach)
         if self.reached(state.view, outcome):
             return True
         grants = list(self._grants(state, reach))
-        return any(self.reached(self._saturated(grant, outcome, reach).view, outcome) for grant in grants)
+        return any(self.reached(self._all_prepared(grant, outcome, reach).view, outcome) for grant in grants)
 
-    def _saturated(self, state: _State, outcome: Outcome, reach: Reach) -> _State:
+    def _all_prepared(self, state: _State, outcome: Outcome, reach: Reach) -> _State:
         while (better := next(self._preparations(state, outcome, reach), None)) is not None:
             state = better
         return state
@@ -161,7 +161,7 @@ class Search:
             inviter = self._inviter(view, target, reach)
             if inviter is not None:
                 step = self._step(Action.INVITE, inviter, target)
-                yield state.then(step, moved={target: "invite"})
+                yield state.after(step, moved={target: "invite"})
         if outcome == "done" and membership != "join" and view.is_local(target):
             yield from self._entry(state, target, reach, stays=True)
         for actor in self._actors:
@@ -171,10 +171,10 @@ class Search:
     def _unbans(self, state: _State, reach: Reach) -> Iterator[_State]:
         target = self._target
         for actor in self._able(state.view, reach):
-            # To lift a ban overrules a moderator, also where the caller could do it alone.
+            # Lifting a ban overrules a moderator, so it needs this reach even where the caller may do it.
             if rules.unbanning(state.view, actor, target) is None:
                 step = replace(self._step(Action.UNBAN, actor, target), reach=Reach.IMPERSONATE)
-                yield state.then(step, moved={target: "leave"})
+                yield state.after(step, moved={target: "leave"})
                 return
 
     def _entry(self, state: _State, user: UserId, reach: Reach, *, stays: bool) -> Iterator[_State]:
@@ -194,7 +194,7 @@ class Search:
             return
         if view.membership_of(user) == "join":
             if enabled is not None:
-                yield state.then(*steps, enabled=enabled, put_back=tuple(back))
+                yield state.after(*steps, enabled=enabled, put_back=tuple(back))
             return
         if view.blocked:
             return
@@ -206,9 +206,9 @@ class Search:
             steps.append(self._step(Action.INVITE, inviter, user))
         steps.append(self._step(Action.JOIN, user, user))
         if not stays and account.state is not AccountState.DEACTIVATED:
-            # Before the account is disabled again. Deactivating makes Synapse leave all rooms by itself.
+            # To leave comes before disabling the account. A deactivated user is taken out by Synapse.
             back.insert(0, replace(self._step(Action.LEAVE, user, user), puts_back=True))
-        yield state.then(*steps, moved={user: "join"}, enabled=enabled, put_back=tuple(back))
+        yield state.after(*steps, moved={user: "join"}, enabled=enabled, put_back=tuple(back))
 
     def _inviter(self, view: RoomView, invitee: UserId, reach: Reach) -> UserId | None:
         for actor in self._able(view, reach):
@@ -233,7 +233,7 @@ class Search:
                     invites=prediction.invited,
                 )
                 moved = {target: "invite"} if prediction.invited else {}
-                yield state.then(step, moved=moved, levels=("Synapse", level, content, promoter))
+                yield state.after(step, moved=moved, levels=("Synapse", level, content, promoter))
         if view.levels.level_of(target) >= view.levels.control:
             return
         for actor in self._able(view, reach):
@@ -245,16 +245,16 @@ class Search:
                 continue
             if rules.changing_power_levels(view, actor, content) is None:
                 step = replace(self._step(Action.SET_LEVEL, actor, target), level=level)
-                yield state.then(step, levels=("by hand", level, content, actor))
+                yield state.after(step, levels=("by hand", level, content, actor))
 
     def _level_from(self, view: RoomView, actor: UserId) -> int:
-        """Return the level that an actor hands on: their own, as Make Room Admin does, if it is a number."""
+        """Return the level that an actor grants: like Make Room Admin the own level, if it is a number."""
         if view.levels.is_creator(actor):
             return max(LEVEL_WITHOUT_EVENT, view.levels.control)
         return view.levels.level_of(actor)
 
     def _able(self, view: RoomView, reach: Reach) -> Iterator[UserId]:
-        """Yield who is joined and can act now: the caller first, one yet to be found last."""
+        """Yield the joined users who can act now: the caller first, a member yet to be found last."""
         for actor in self._actors:
             if (
                 view.membership_of(actor) == "join"
@@ -293,7 +293,7 @@ class Search:
         caller, unnamed = self._goal.caller, unnamed_member(self._start)
         yield caller
         if self._target != caller and self._view.is_local(self._target):
-            yield self._target  # as a member it may invite who can help
+            yield self._target  # as a member the caller may invite users who can help
         rest = [user for user in _local_users(self._view) if user not in {caller, self._target, unnamed}]
         named_promoter = self._goal.promoter
         if named_promoter in rest:
@@ -334,8 +334,9 @@ class _Abilities:
 
 
 _NEAR = {"join": 2, "invite": 1}
-# A locked account can be promoted through as it is, a suspended one cannot. Between those and a
-# deactivated one there is no order: they are joined more often, it needs no step to leave again.
+# By state: the states that are no easier to use. Make Room Admin works through a locked account, but not
+# through a suspended one. A deactivated one is not comparable: rarely joined, but without a step
+# to leave.
 _NO_EASIER = {
     _ACTIVE: frozenset(AccountState),
     AccountState.LOCKED: frozenset({AccountState.LOCKED, AccountState.SUSPENDED}),
@@ -345,7 +346,7 @@ _NO_EASIER = {
 
 
 def _unsurpassed(view: RoomView, users: Iterable[UserId]) -> Iterator[UserId]:
-    """Yield those of the users who can do something that no other does as well or better."""
+    """Yield the users who can do something that no other of these users can do as well or better."""
     levels = view.levels
     useful = min(levels.control, levels.invite, max(levels.ban, levels.kick))
     considered = {*levels.listed()} if levels.content is not None else {*view.creators[:1]}

@@ -48,7 +48,7 @@ ENABLING = {
     AccountState.LOCKED: (Action.UNLOCK, Action.LOCK),
     AccountState.SUSPENDED: (Action.UNSUSPEND, Action.SUSPEND),
 }
-"""How an account that cannot act is enabled for a short time, and what reverts that, by its state."""
+"""By account state: the action that enables the account for a short time, and the one that reverts it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,14 +57,14 @@ class Step:
 
     Attributes:
         action: the action.
-        as_user: the user as whom the server does it. For :attr:`Action.MAKE_ROOM_ADMIN` that is the
-            promoter, though the request bears the caller's token; for what is done to an account it is
-            the caller. None: some joined local member who is yet to be found (``Plan.needs_member``).
+        as_user: the user as whom the server takes the step. For :attr:`Action.MAKE_ROOM_ADMIN` it is the
+            promoter, though the request has the caller's token. For a change of an account it is the caller.
+            None: a joined local member who is yet to be found (``Plan.needs_member``).
         user: the user who is promoted, invited or unbanned, who joins or leaves, or whose account changes.
         level: the level that is set, where one is.
-        invites: Make Room Admin invites the user by the way.
-        reach: the reach that it takes.
-        puts_back: it undoes an earlier step of the same plan.
+        invites: Make Room Admin also invites the user.
+        reach: the reach that the step needs.
+        puts_back: the step reverts an earlier step of the same plan.
     """
 
     action: Action
@@ -113,17 +113,17 @@ class Plan:
     """The steps that reach the goal.
 
     Attributes:
-        steps: in order, those that put things back included; empty where nothing is left to do.
-        reach: the reach that it takes.
-        outcome: ``done``: the target will be joined with control. ``pending``: the level is there, and
-            the target has yet to come in by itself.
+        steps: the steps in order, including those that revert others; empty where nothing is left to do.
+        reach: the reach that the plan needs.
+        outcome: ``done``: the target will be joined with control. ``pending``: the target will have the
+            level, but has to join by itself.
         level: the level that the target will have.
         promoter: the user who grants the level; None where no level is granted, or the user is not known yet.
-        message: one sentence: what will be so.
-        warnings: sentences on what the person who asks may not expect.
-        unverified: local users that the plan relies on whose account was not looked at.
-        needs_member: a joined local member who is active has to be found by name first (``as_user`` None);
-            put them into the view and plan again.
+        message: one sentence on the state after the plan.
+        warnings: sentences on effects that the person who asks may not expect.
+        unverified: local users that the plan relies on, but whose account was not read.
+        needs_member: an active joined local member has to be found first (``as_user`` is None): add this
+            member to the view and plan again.
     """
 
     steps: tuple[Step, ...]
@@ -143,11 +143,11 @@ class Refusal:
 
     Attributes:
         reason: a code that scripts rely on.
-        reach: the least that would do; None where nothing would.
-        message: for people: what holds now, which users have power, what to do next.
-        lines: the same, where it names steps: each on a line of its own.
+        reach: the least reach that would be enough; None where none would.
+        message: for people: the state now, which users have power, what to do next.
+        lines: the message in lines, one for each step; empty where the message names no steps.
         unverified: as in a plan, for the plan that the least reach would allow.
-        needs_member: the same.
+        needs_member: as in a plan.
     """
 
     reason: Literal[
