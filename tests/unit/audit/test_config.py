@@ -1,4 +1,4 @@
-"""The configuration of an audit: what is known is read, and what is not known is an error."""
+"""The audit configuration: known options are read, unknown ones are errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ until = 2027-01-01
 IGNORE = '[[audit.ignore]]\nrule = "no-local-control"\nsubject = "!abc:example.org"\n'
 
 
-def found(rule: str = "no-local-control", subject: str = "!abc:example.org") -> Finding:
+def finding(rule: str = "no-local-control", subject: str = "!abc:example.org") -> Finding:
     return Finding(rule=rule, severity=Severity.ERROR, subject=Subject("room", subject), message="…")
 
 
@@ -221,10 +221,10 @@ class TestRules:
         config = parse('[audit]\nskip = ["weak-control"]')
         assert [rule.ID for rule in config.enabled(only=["weak-control"])] == ["weak-control"]
 
-    @pytest.mark.parametrize("how", ["only", "skip"])
-    def test_unknown_rule_names_the_nearest(self, how: str) -> None:
+    @pytest.mark.parametrize("option", ["only", "skip"])
+    def test_unknown_rule_names_the_nearest(self, option: str) -> None:
         with pytest.raises(UsageError) as caught:
-            Config().enabled(**{how: ["weak-contol"]})
+            Config().enabled(**{option: ["weak-contol"]})
         assert str(caught.value) == 'there is no rule "weak-contol"; did you mean weak-control?'
 
     def test_rule_severity_is_found_by_id(self) -> None:
@@ -234,10 +234,10 @@ class TestRules:
 class TestSeverity:
     def test_severity_of_the_file_is_used(self) -> None:
         config = parse('[audit.rules.no-local-control]\nseverity = "info"')
-        assert config.judged(found()).severity is Severity.INFO
+        assert config.judged(finding()).severity is Severity.INFO
 
     def test_default_severity_is_the_one_of_the_rule(self) -> None:
-        assert Config().judged(found()) == found()
+        assert Config().judged(finding()) == finding()
 
 
 class TestIgnoring:
@@ -247,29 +247,29 @@ class TestIgnoring:
 
     def test_ignore_entry_needs_rule_and_subject(self) -> None:
         ignored = Ignored([self.IGNORE], today=date(2026, 11, 21))
-        assert ignored.covers(found())
-        assert not ignored.covers(found(subject="!other:example.org"))
-        assert not ignored.covers(found(rule="weak-control"))
+        assert ignored.covers(finding())
+        assert not ignored.covers(finding(subject="!other:example.org"))
+        assert not ignored.covers(finding(rule="weak-control"))
 
     def test_ignore_entry_ends_after_its_last_day(self) -> None:
-        assert Ignored([self.IGNORE], today=date(2027, 1, 1)).covers(found())
-        assert not Ignored([self.IGNORE], today=date(2027, 1, 2)).covers(found())
+        assert Ignored([self.IGNORE], today=date(2027, 1, 1)).covers(finding())
+        assert not Ignored([self.IGNORE], today=date(2027, 1, 2)).covers(finding())
 
     def test_ignore_entry_without_a_last_day_does_not_end(self) -> None:
-        for_ever = Ignore(rule="no-local-control", subject="!abc:example.org", reason="archive")
-        assert Ignored([for_ever], today=date(2999, 1, 1)).covers(found())
+        without_last_day = Ignore(rule="no-local-control", subject="!abc:example.org", reason="archive")
+        assert Ignored([without_last_day], today=date(2999, 1, 1)).covers(finding())
 
     def test_matched_ignore_entries_are_known(self) -> None:
         ignored = Ignored([self.IGNORE], today=date(2026, 11, 21))
         assert [facts.matched for facts in ignored.facts(["no-local-control"])] == [False]
-        ignored.covers(found())
+        ignored.covers(finding())
         [facts] = ignored.facts(["no-local-control"])
         assert facts.matched
         assert (facts.reason, facts.until) == ("archive", "2027-01-01")
 
     def test_ended_ignore_entry_that_matches_is_not_unused(self) -> None:
         ignored = Ignored([self.IGNORE], today=date(2028, 1, 1))
-        ignored.covers(found())
+        ignored.covers(finding())
         assert [facts.matched for facts in ignored.facts(["no-local-control"])] == [True]
 
     def test_ignore_entries_of_rules_that_did_not_run_are_not_unused(self) -> None:

@@ -1,4 +1,4 @@
-"""The ready-made files in ``docs/cron``: what systemd says of them, and that their commands are commands."""
+"""The files in ``docs/cron``: systemd accepts the units, and their commands exist."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _command(text: str) -> list[str]:
 
 @pytest.fixture
 def units(tmp_path: Path) -> list[Path]:
-    """The units, for a synadmin that is where this one is."""
+    """The units, with the path of the installed synadmin."""
     paths = []
     for name in ("synadmin-audit.service", "synadmin-audit.timer"):
         path = tmp_path / name
@@ -42,21 +42,21 @@ def units(tmp_path: Path) -> list[Path]:
 
 @systemd_analyze
 def test_systemd_accepts_the_units(units: list[Path]) -> None:
-    run = subprocess.run(
+    process = subprocess.run(
         ["systemd-analyze", "verify", *map(str, units)],  # noqa: S607
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (run.returncode, run.stdout + run.stderr) == (0, "")
+    assert (process.returncode, process.stdout + process.stderr) == (0, "")
 
 
 @systemd_analyze
 def test_service_is_sandboxed(units: list[Path]) -> None:
-    """An exposure of 2.0 and more is what systemd no longer calls OK."""
+    """systemd rates an exposure below 2.0 as OK."""
     command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=20", str(units[0])]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout.splitlines()[-1:]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout.splitlines()[-1:]
 
 
 @pytest.mark.parametrize("name", ["crontab", "synadmin-audit.service"])
@@ -89,8 +89,8 @@ def test_systemd_accepts_the_user_timer(tmp_path: Path) -> None:
     for name, text in units.items():
         (tmp_path / name).write_text(text, "utf-8")
     command = ["systemd-analyze", "verify", *(str(tmp_path / name) for name in units)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (run.returncode, run.stdout + run.stderr) == (0, "")
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stdout + process.stderr) == (0, "")
 
 
 def test_token_is_in_no_unit_and_no_crontab() -> None:

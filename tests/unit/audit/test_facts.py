@@ -1,4 +1,4 @@
-"""What the facts say of themselves."""
+"""Values that are derived from the facts about rooms, accounts and the server."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class TestRooms:
         assert not chess({}, creators=(MALLORY,), power_levels=levels({ALICE: 100})).is_ours
 
     def test_control_means_joined_active_and_enough_power(self) -> None:
-        everybody = dict.fromkeys((ALICE, BOB, CAROL), 100)
+        local_users = dict.fromkeys((ALICE, BOB, CAROL), 100)
         room = chess(
             {ALICE: "join", BOB: "join", CAROL: "leave", MALLORY: "join"},
-            power_levels=levels({**everybody, MALLORY: 100}),
+            power_levels=levels({**local_users, MALLORY: 100}),
             accounts={BOB: AccountState.LOCKED},
         )
         assert room.holders == (ALICE, BOB)

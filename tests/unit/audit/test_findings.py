@@ -1,4 +1,4 @@
-"""Findings: which is which, and how much each matters."""
+"""Findings: their ids, and the order of severities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ FINDING = Finding(rule="weak-control", severity=Severity.INFO, subject=Subject("
 
 
 def test_severities_are_ordered() -> None:
-    assert sorted(Severity, key=lambda one: one.rank) == [Severity.INFO, Severity.WARNING, Severity.ERROR]
+    assert sorted(Severity, key=lambda severity: severity.rank) == [
+        Severity.INFO,
+        Severity.WARNING,
+        Severity.ERROR,
+    ]
 
 
 def test_finding_keeps_its_id_when_its_text_changes() -> None:

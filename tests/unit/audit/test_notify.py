@@ -85,9 +85,9 @@ def test_message_fits_an_event_and_counts_the_rest(name: str) -> None:
     content = message(_report(*(f"{name} {number}" for number in range(1000))))
     assert content is not None
     assert 30_000 < len(json.dumps(content, ensure_ascii=False).encode()) < 60_000
-    told_of = content["body"].count("Nobody controls")
-    assert content["body"].endswith(f"… and {1000 - told_of} more")
-    assert f"<li>… and {1000 - told_of} more</li></ul>" in content["formatted_body"]
+    listed = content["body"].count("Nobody controls")
+    assert content["body"].endswith(f"… and {1000 - listed} more")
+    assert f"<li>… and {1000 - listed} more</li></ul>" in content["formatted_body"]
 
 
 def test_message_is_posted_once_by_the_owner_of_the_token(stub: Stub) -> None:

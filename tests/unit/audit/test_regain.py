@@ -1,4 +1,4 @@
-"""How a lost room would be regained."""
+"""How a lost room can be regained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gatherer at work: on the stand-in, which counts what it is asked, or on a server of one odd room."""
+"""Gatherers for the tests: on the stand-in, which counts requests, or on a stub with one room."""
 
 from __future__ import annotations
 
@@ -40,15 +40,17 @@ ROOM = {
 STATE = "/_synapse/admin/v1/rooms/%21a%3Aexample.org/state"
 MEMBERS = "/_synapse/admin/v1/rooms/%21a%3Aexample.org/members"
 ALICE = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
-IN_ROOMS = "/_synapse/admin/v1/users/%40alice%3Aexample.org/joined_rooms"
+JOINED_ROOMS = "/_synapse/admin/v1/users/%40alice%3Aexample.org/joined_rooms"
 ADMIN = "/_synapse/admin/v2/users/%40admin%3Aexample.org"
 
 
 def needs(*ids: str, **options: Any) -> Needs:  # noqa: ANN401
-    """What these rules need, with options of theirs."""
+    """Return the needs of these rules with their options."""
     rules = [rule for rule in RULES if rule.ID in ids]
-    own = {rule.ID: {name: options[name] for name in options if name in rule.OPTIONS} for rule in rules}
-    return needs_of(rules, Config(rules=own))
+    rule_options = {
+        rule.ID: {name: options[name] for name in options if name in rule.OPTIONS} for rule in rules
+    }
+    return needs_of(rules, Config(rules=rule_options))
 
 
 @contextmanager
@@ -56,25 +58,25 @@ def gathering(
     url: str,
     *rules: str,
     concurrency: int = 8,
-    begun: bool = False,
+    prefetch: bool = False,
     **options: Any,  # noqa: ANN401
 ) -> Iterator[Gatherer]:
-    """Gather for some rules; ``begun`` where the list of rooms is asked for before, as an audit does."""
+    """Yield a gatherer for rules; ``prefetch`` requests the room list first, as an audit does."""
     without = options.pop("without", ())
     with Synapse(url, token="syt_token") as synapse:
-        ahead = Prefetcher(synapse, concurrency=concurrency)
+        prefetcher = Prefetcher(synapse, concurrency=concurrency)
         try:
-            if begun:
-                ahead.begin()
-            yield Gatherer(ahead, needs(*rules or OF_ROOMS, **options), without=without)
+            if prefetch:
+                prefetcher.begin()
+            yield Gatherer(prefetcher, needs(*rules or OF_ROOMS, **options), without=without)
         finally:
-            ahead.close()
+            prefetcher.close()
 
 
-def asked(url: str) -> dict[str, int]:
-    """Return how often the stand-in was asked for what."""
-    counted: dict[str, int] = json.load(urllib.request.urlopen(f"{url}/standin"))["asked"]  # noqa: S310
-    return counted
+def request_counts(url: str) -> dict[str, int]:
+    """Return how often the stand-in received each kind of request."""
+    counts: dict[str, int] = json.load(urllib.request.urlopen(f"{url}/standin"))["asked"]  # noqa: S310
+    return counts
 
 
 def _levels(**users: int) -> dict[str, Any]:
@@ -90,13 +92,13 @@ def _levels(**users: int) -> dict[str, Any]:
 
 @contextmanager
 def one_room(stub: Stub, **room: Any) -> Iterator[Gatherer]:  # noqa: ANN401
-    """A server with Alice, who is in her room."""
+    """Yield a gatherer for a stub with one room, whose only member is Alice."""
     stub.on("/_synapse/admin/v1/rooms", json_reply({"rooms": [ROOM | room], "total_rooms": 1}))
     stub.on("/_synapse/admin/v3/users", json_reply({"users": [{"name": "@alice:example.org"}], "total": 1}))
     stub.on(STATE, json_reply(_levels(alice=100)))
     stub.on(ALICE, json_reply({"name": "@alice:example.org"}))
     stub.on(ADMIN, json_reply({"name": "@admin:example.org", "admin": True}))
-    stub.on(IN_ROOMS, json_reply({"joined_rooms": ["!a:example.org"], "total": 1}))
+    stub.on(JOINED_ROOMS, json_reply({"joined_rooms": ["!a:example.org"], "total": 1}))
     stub.on("/_synapse/admin/v1/rooms/%21a%3Aexample.org/block", json_reply({"block": False}))
     stub.on(MEMBERS, json_reply({"members": ["@alice:example.org"], "total": 1}))
     stub.on(
@@ -107,6 +109,6 @@ def one_room(stub: Stub, **room: Any) -> Iterator[Gatherer]:  # noqa: ANN401
         yield gatherer
 
 
-def the_room(gatherer: Gatherer) -> RoomFacts:
+def only_room(gatherer: Gatherer) -> RoomFacts:
     [facts] = gatherer.rooms()
     return facts

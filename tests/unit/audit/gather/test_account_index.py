@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tests.unit.stub import Request, Stub
 
 
-def _user(number: int, **others: object) -> User:
-    return User(name=UserId(f"@u{number}:example.org"), **others)  # type: ignore[arg-type]
+def _user(number: int, **fields: object) -> User:
+    return User(name=UserId(f"@u{number}:example.org"), **fields)  # type: ignore[arg-type]
 
 
 def test_account_is_found_with_all_fields_of_the_list() -> None:
@@ -80,7 +80,7 @@ def test_few_ids_are_kept_in_full() -> None:
 
 
 def test_page_is_freed_while_the_next_is_read(stub: Stub) -> None:
-    """A page has megabytes, and large servers have many."""
+    """A page can have megabytes, and a large server has many pages."""
     path = "/_synapse/admin/v3/users"
     pages = [
         json_reply(
@@ -89,10 +89,10 @@ def test_page_is_freed_while_the_next_is_read(stub: Stub) -> None:
         for number in range(2)
     ]
     stub.on(path, *pages, json_reply({"users": [{"name": "@u2:example.org"}], "total": 3}))
-    alive: list[int] = []
+    live_objects: list[int] = []
 
     def count(_: Request) -> None:
-        alive.append(sum(isinstance(thing, Page | User) for thing in gc.get_objects()))
+        live_objects.append(sum(isinstance(value, Page | User) for value in gc.get_objects()))
 
     stub.on_request = count
     with Synapse(stub.url, token="syt_token") as synapse:
@@ -101,4 +101,4 @@ def test_page_is_freed_while_the_next_is_read(stub: Stub) -> None:
             assert len(read_accounts(synapse, Future())) == 3
         finally:
             gc.enable()
-    assert alive == [0, 0, 0]
+    assert live_objects == [0, 0, 0]

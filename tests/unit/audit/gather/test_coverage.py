@@ -1,4 +1,4 @@
-"""How long an audit waits."""
+"""The time limit of an audit."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 from synadmin.audit.gather.coverage import Coverage, Needs, OutOfTimeError
 
 
-def covering(seconds: float) -> Coverage:
+def coverage_for(seconds: float) -> Coverage:
     return Coverage(Needs({}), until=time.monotonic() + seconds)
 
 
 def test_missing_answer_is_awaited_until_the_time_limit() -> None:
     with pytest.raises(OutOfTimeError):
-        covering(0.2).awaited(Future[None]())
+        coverage_for(0.2).awaited(Future[None]())
 
 
 def test_answer_after_the_time_limit_is_not_used() -> None:
-    """However quick the answers are, the run ends."""
-    there = Future[int]()
-    there.set_result(1)
-    assert covering(60).awaited(there) == 1
+    """The audit ends even where all answers come at once."""
+    answered = Future[int]()
+    answered.set_result(1)
+    assert coverage_for(60).awaited(answered) == 1
     with pytest.raises(OutOfTimeError):
-        covering(0).awaited(there)
+        coverage_for(0).awaited(answered)

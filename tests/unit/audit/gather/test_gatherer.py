@@ -1,4 +1,4 @@
-"""What is looked at, with how few requests, and what ends it."""
+"""The number of requests of a gatherer, and the errors that end it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from tests.unit.audit.gather.gathering import (
     ROOMS,
     STATE,
     USERS,
-    asked,
     gathering,
     one_room,
-    the_room,
+    only_room,
+    request_counts,
 )
 from tests.unit.stub import Stub, json_reply, refused
 
-WHOLE = "/_synapse/admin/v1/rooms/…/state"
+WHOLE_STATE = "/_synapse/admin/v1/rooms/…/state"
 
 
 def test_room_costs_one_request_and_a_power_holder_two() -> None:
     with running("--rooms", str(ROOMS), "--users", str(USERS)) as url:
         with gathering(url, "ghost-power") as gatherer:
             rooms = list(gatherer.rooms())
-        counted = {kind: count for kind, count in asked(url).items() if "rooms" in kind or "users" in kind}
+        counts = {
+            kind: count for kind, count in request_counts(url).items() if "rooms" in kind or "users" in kind
+        }
     assert len(rooms) == ROOMS
     assert gatherer.coverage.skipped == []
-    assert counted == {
+    assert counts == {
         LEVELS: ROOMS,
         "/_synapse/admin/v2/users/…": USERS,
         "/_synapse/admin/v1/users/…/joined_rooms": USERS,
@@ -38,36 +40,36 @@ def test_room_costs_one_request_and_a_power_holder_two() -> None:
 
 
 def test_room_with_three_controllers_reads_at_most_one_account() -> None:
-    """It is enough to know that one of them is not suspended, which the user list does not say."""
+    """One controller who is not suspended is enough; the user list lacks this state."""
     options = ("--rooms", str(ROOMS), "--users", str(4 * ROOMS), "--members", "3", "--direct", "100")
     with running(*options) as url:
         with gathering(url) as gatherer:
             rooms = list(gatherer.rooms(lambda _: False))
-        counted = asked(url)
+        counts = request_counts(url)
     lost = [facts for facts in rooms if not facts.controllers]
     assert len(lost) == ROOMS // LOST
     assert sum(len(facts.controllers) for facts in rooms) == 3 * (ROOMS - len(lost))
-    of_caller = 1  # for whom lost rooms are regained
-    assert counted["/_synapse/admin/v2/users/…"] <= ROOMS + of_caller
-    assert ROOMS <= counted[LEVELS] + counted[WHOLE] <= ROOMS + len(lost)
-    assert "/_synapse/admin/v1/rooms/…/members" not in counted
+    of_caller = 1  # the caller, who would regain lost rooms
+    assert counts["/_synapse/admin/v2/users/…"] <= ROOMS + of_caller
+    assert ROOMS <= counts[LEVELS] + counts[WHOLE_STATE] <= ROOMS + len(lost)
+    assert "/_synapse/admin/v1/rooms/…/members" not in counts
 
 
 def test_small_room_of_many_accounts_costs_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of it in one request, which tells who is in the room; where users are is asked for a sample."""
+    """One request reads all members; the joined rooms of users are read for a sample only."""
     monkeypatch.setattr(account_index, "FEW", 0)
     monkeypatch.setattr(room_facts, "SAMPLE", 10**30)
     options = ("--rooms", str(ROOMS), "--users", str(2 * ROOMS), "--direct", "60")
     with running(*options) as url:
         with gathering(url) as gatherer:
             rooms = list(gatherer.rooms(lambda _: False))
-        counted = asked(url)
-    in_advance = counted.get(LEVELS, 0)
+        counts = request_counts(url)
+    prefetched = counts.get(LEVELS, 0)
     lost = [facts.room_id for facts in rooms if not facts.controllers]
     assert lost == [f"!{number}:big.example" for number in range(0, ROOMS, LOST)]
-    assert in_advance <= 64
-    assert ROOMS - in_advance <= counted[WHOLE] <= ROOMS - in_advance + len(lost)
-    assert counted.get("/_synapse/admin/v1/users/…/joined_rooms", 0) <= 2 * in_advance
+    assert prefetched <= 64
+    assert ROOMS - prefetched <= counts[WHOLE_STATE] <= ROOMS - prefetched + len(lost)
+    assert counts.get("/_synapse/admin/v1/users/…/joined_rooms", 0) <= 2 * prefetched
 
 
 def test_older_synapse_gets_its_older_requests(stub: Stub) -> None:
@@ -76,7 +78,7 @@ def test_older_synapse_gets_its_older_requests(stub: Stub) -> None:
         stub.on(
             "/_synapse/admin/v2/users", json_reply({"users": [{"name": "@alice:example.org"}], "total": 1})
         )
-        assert the_room(gatherer).controllers == ("@alice:example.org",)
+        assert only_room(gatherer).controllers == ("@alice:example.org",)
 
 
 def test_token_without_admin_rights_ends_the_audit(stub: Stub) -> None:
@@ -87,7 +89,7 @@ def test_token_without_admin_rights_ends_the_audit(stub: Stub) -> None:
 
 
 def test_missing_operation_is_not_a_failure(stub: Stub) -> None:
-    """A Synapse of years ago knows none of these."""
+    """An old Synapse has none of these operations."""
     rules = [rule.ID for rule in RULES]
     with gathering(stub.url, *rules) as gatherer:
         facts = gatherer.server()
@@ -102,4 +104,6 @@ def test_only_the_start_of_a_registration_token_is_kept(stub: Stub) -> None:
         facts = gatherer.server()
     assert "sesame" not in repr(facts)
     assert facts.tokens is not None
-    assert [(one.unlimited, one.expires, one.used) for one in facts.tokens] == [(True, None, 3)]
+    assert [
+        (token_facts.unlimited, token_facts.expires, token_facts.used) for token_facts in facts.tokens
+    ] == [(True, None, 3)]

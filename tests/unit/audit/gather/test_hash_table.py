@@ -1,4 +1,4 @@
-"""Numbers by hashes: the same as a dictionary says, in a fraction of its memory."""
+"""The hash table has the same content as a dictionary, and needs less memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from synadmin.audit.gather.hash_table import HashTable
 
 
 def test_hash_table_equals_a_dictionary() -> None:
-    chance = random.Random(1)
-    # Many of them begin at the same place, and 0 is kept, too.
-    digests = [0, *(chance.choice([1, 2**20, 2**40, -1]) * chance.randrange(2000) for _ in range(6000))]
+    rng = random.Random(1)
+    # Many digests start at the same slot, and 0 is a valid digest.
+    digests = [0, *(rng.choice([1, 2**20, 2**40, -1]) * rng.randrange(2000) for _ in range(6000))]
     table, expected = HashTable(), dict[int, int]()
     for number, digest in enumerate(digests):
         assert (digest in table) == (digest in expected)

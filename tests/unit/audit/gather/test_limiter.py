@@ -10,80 +10,80 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that the test advances."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         monkeypatch.setattr("synadmin.audit.gather.limiter.time.monotonic", lambda: self.now)
 
-    def answers(self, pace: ConcurrencyLimiter, number: int, *, each: float) -> None:
+    def run_requests(self, limiter: ConcurrencyLimiter, number: int, *, seconds: float) -> None:
         for _ in range(number):
-            began = pace.begin()
-            self.now += each
-            pace.end(began)
+            started = limiter.begin()
+            self.now += seconds
+            limiter.end(started)
 
 
 def test_limiter_starts_with_few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
-    assert (pace.limit, ConcurrencyLimiter(1).limit) == (2, 1)
-    clock.answers(pace, 16, each=0.01)
-    assert pace.limit == 4
-    clock.answers(pace, 8, each=0.01)
-    assert pace.limit == 8
+    clock, limiter = Clock(monkeypatch), ConcurrencyLimiter(8)
+    assert (limiter.limit, ConcurrencyLimiter(1).limit) == (2, 1)
+    clock.run_requests(limiter, 16, seconds=0.01)
+    assert limiter.limit == 4
+    clock.run_requests(limiter, 8, seconds=0.01)
+    assert limiter.limit == 8
 
 
 def test_steady_server_gets_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
-    clock.answers(pace, 200, each=0.3)
-    assert pace.limit == 8
+    clock, limiter = Clock(monkeypatch), ConcurrencyLimiter(8)
+    clock.run_requests(limiter, 200, seconds=0.3)
+    assert limiter.limit == 8
 
 
 def test_distant_server_is_not_treated_as_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
-    clock.answers(pace, 200, each=2.0)
-    assert pace.limit == 8
+    clock, limiter = Clock(monkeypatch), ConcurrencyLimiter(8)
+    clock.run_requests(limiter, 200, seconds=2.0)
+    assert limiter.limit == 8
 
 
 def test_slightly_slower_answers_keep_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
-    clock.answers(pace, 100, each=0.01)
-    clock.answers(pace, 200, each=0.2)
-    assert pace.limit == 8
+    clock, limiter = Clock(monkeypatch), ConcurrencyLimiter(8)
+    clock.run_requests(limiter, 100, seconds=0.01)
+    clock.run_requests(limiter, 200, seconds=0.2)
+    assert limiter.limit == 8
 
 
 def test_limiter_lowers_for_a_slow_server_and_recovers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
-    clock.answers(pace, 100, each=0.05)
-    clock.answers(pace, 40, each=3.0)
-    assert pace.limit in {1, 2}
-    clock.answers(pace, 20, each=3.0)
-    assert pace.limit == 1
-    clock.answers(pace, 200, each=0.05)
-    assert pace.limit == 8
+    clock, limiter = Clock(monkeypatch), ConcurrencyLimiter(8)
+    clock.run_requests(limiter, 100, seconds=0.05)
+    clock.run_requests(limiter, 40, seconds=3.0)
+    assert limiter.limit in {1, 2}
+    clock.run_requests(limiter, 20, seconds=3.0)
+    assert limiter.limit == 1
+    clock.run_requests(limiter, 200, seconds=0.05)
+    assert limiter.limit == 8
 
 
 def test_requests_in_flight_stay_within_the_limit() -> None:
-    pace = ConcurrencyLimiter(2)
-    under_way, most = [0], [0]
-    counting, together = threading.Lock(), threading.Event()
+    limiter = ConcurrencyLimiter(2)
+    in_flight, peak = [0], [0]
+    lock, limit_reached = threading.Lock(), threading.Event()
 
-    def counted() -> None:
-        began = pace.begin()
-        with counting:
-            under_way[0] += 1
-            most[0] = max(most[0], under_way[0])
-            if most[0] == pace.limit:
-                together.set()
-        together.wait(60)
-        with counting:
-            under_way[0] -= 1
-        pace.end(began)
+    def send_request() -> None:
+        started = limiter.begin()
+        with lock:
+            in_flight[0] += 1
+            peak[0] = max(peak[0], in_flight[0])
+            if peak[0] == limiter.limit:
+                limit_reached.set()
+        limit_reached.wait(60)
+        with lock:
+            in_flight[0] -= 1
+        limiter.end(started)
 
-    threads = [threading.Thread(target=counted) for _ in range(12)]
+    threads = [threading.Thread(target=send_request) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert most[0] == 2
+    assert peak[0] == 2

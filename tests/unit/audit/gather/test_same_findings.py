@@ -1,4 +1,4 @@
-"""What is asked of fewer accounts, or before the user list is there, finds the same."""
+"""An audit that reads fewer accounts, or rooms before the user list, has the same findings."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from tests.unit.stub import Request, Stub
 
 
-def audited(url: str, *only: str, everybody: bool) -> list[dict[str, Any]]:
-    """What an audit of the rooms finds; ``everybody``: each user with power is asked about."""
+def audited(url: str, *only: str, all_accounts: bool) -> list[dict[str, Any]]:
+    """Return the findings of an audit of all rooms; ``all_accounts`` reads each power holder."""
     config = Config()
     rules = runner.within(config.enabled(only=only), ["rooms"])
     with Synapse(url, token="syt_token") as synapse:
         prefetcher = Prefetcher(synapse, concurrency=4)
         try:
             gatherer = Gatherer(prefetcher, runner.needs_of(rules, config))
-            # Whoever is counted is asked about.
-            result = runner.audit(gatherer, rules, config, Baseline(), count_controllers=everybody)
+            # To count controllers, the gatherer reads the accounts of all of them.
+            result = runner.audit(gatherer, rules, config, Baseline(), count_controllers=all_accounts)
         finally:
             prefetcher.close()
     assert not result.report.errors
@@ -43,10 +43,10 @@ def audited(url: str, *only: str, everybody: bool) -> list[dict[str, Any]]:
     return list(new_findings(result.report))
 
 
-def asked_about(stub: Stub) -> int:
-    asked = sum(request.target.startswith("/_synapse/admin/v2/users/") for request in stub.requests)
+def account_requests(stub: Stub) -> int:
+    count = sum(request.target.startswith("/_synapse/admin/v2/users/") for request in stub.requests)
     stub.requests.clear()
-    return asked
+    return count
 
 
 @pytest.mark.parametrize(
@@ -62,31 +62,31 @@ def test_lazy_account_details_give_the_same_findings(
     monkeypatch.setattr(room_facts, "FEW_ROOMS", few)
     monkeypatch.setattr(room_facts, "SAMPLE", 1)
     RandomServer(stub, seed).build()
-    right = audited(stub.url, everybody=True)
-    of_everybody = asked_about(stub)
-    assert len({finding["rule"] for finding in right}) > 8, "the rooms are too much alike to show anything"
+    expected = audited(stub.url, all_accounts=True)
+    all_requests = account_requests(stub)
+    assert len({finding["rule"] for finding in expected}) > 8, "the rooms are too similar for this test"
     monkeypatch.setattr(room_facts, "SAMPLE", sample)
-    assert audited(stub.url, everybody=False) == right
-    assert asked_about(stub) <= of_everybody
-    assert audited(stub.url, everybody=True) == right
-    asked_about(stub)
+    assert audited(stub.url, all_accounts=False) == expected
+    assert account_requests(stub) <= all_requests
+    assert audited(stub.url, all_accounts=True) == expected
+    account_requests(stub)
     for rule in ("single-controller", "inactive-controller", "owner-gone"):
-        alone = audited(stub.url, rule, everybody=True)
-        asked_about(stub)
-        assert audited(stub.url, rule, everybody=False) == alone
+        expected_of_rule = audited(stub.url, rule, all_accounts=True)
+        account_requests(stub)
+        assert audited(stub.url, rule, all_accounts=False) == expected_of_rule
 
 
-@pytest.mark.parametrize("everybody", [True, False])
+@pytest.mark.parametrize("all_accounts", [True, False])
 def test_early_rooms_give_the_same_findings(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch, *, everybody: bool
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, *, all_accounts: bool
 ) -> None:
     monkeypatch.setattr(account_index, "FEW", 0)
     monkeypatch.setattr(room_facts, "FEW_ROOMS", 0)
     server = RandomServer(stub, seed=7)
     server.build()
-    right = audited(stub.url, everybody=everybody)
-    server.hold_back_the_list()
-    assert audited(stub.url, everybody=everybody) == right
+    expected = audited(stub.url, all_accounts=all_accounts)
+    server.delay_the_user_list()
+    assert audited(stub.url, all_accounts=all_accounts) == expected
 
 
 def test_finding_is_reported_before_the_next_room_is_checked(stub: Stub) -> None:
@@ -118,11 +118,11 @@ def test_finding_is_reported_before_the_next_room_is_checked(stub: Stub) -> None
 def test_early_findings_are_kept_at_the_time_limit(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(account_index, "FEW", 0)
     RandomServer(stub, seed=8).build()
-    whole = threading.Event()
+    release = threading.Event()
 
     def hold(request: Request) -> None:
         if is_second_page(request):
-            assert whole.wait(30)
+            assert release.wait(30)
 
     stub.on_request = hold
     hour = 3600
@@ -138,7 +138,7 @@ def test_early_findings_are_kept_at_the_time_limit(stub: Stub, monkeypatch: pyte
             monkeypatch.setattr(coverage, "time", later)
             assert list(rooms) == []
         finally:
-            whole.set()
+            release.set()
             prefetcher.close()
     reasons = [skipped.reason for skipped in gatherer.coverage.skipped]
     with_list = re.compile(r"the time limit was reached before \d+ rooms could be checked with the user list")

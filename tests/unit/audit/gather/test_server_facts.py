@@ -1,4 +1,4 @@
-"""What the audit tells of the server itself."""
+"""Facts about the server: labels of registration tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from synadmin.audit.gather.server_facts import labels_of
 
-ALIKE = ["club-2025-autumn", "club-2026-spring", "club-2026-autumn"]
+SIMILAR = ["club-2025-autumn", "club-2026-spring", "club-2026-autumn"]
 
 
 @pytest.mark.parametrize("token", ["", "a", "abc", "abcd", "abcdefgh", "open-sesame", "x" * 64])
@@ -18,10 +18,10 @@ def test_label_has_at_most_a_quarter_of_the_token(token: str) -> None:
 
 
 def test_tokens_with_equal_starts_have_stable_distinct_labels() -> None:
-    labels = labels_of(ALIKE)
-    assert len(set(labels.values())) == len(ALIKE)
-    assert labels == labels_of(reversed(ALIKE))
-    assert labels_of(ALIKE[:1]).items() <= labels.items()
+    labels = labels_of(SIMILAR)
+    assert len(set(labels.values())) == len(SIMILAR)
+    assert labels == labels_of(reversed(SIMILAR))
+    assert labels_of(SIMILAR[:1]).items() <= labels.items()
 
 
 def test_short_tokens_are_numbered() -> None:

@@ -1,4 +1,4 @@
-"""Chromium without a screen, driven through its DevTools protocol over a pair of pipes: no port is opened.
+"""Headless Chromium, controlled with the DevTools protocol over a pair of pipes; it opens no port.
 
 Source: Chrome DevTools Protocol (Page, Runtime, Log, Emulation, Network domains).
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
-_PATIENCE = 60.0  # seconds for one answer; the first waits for the program to start
+_TIMEOUT = 60.0  # seconds for one answer; the first answer includes the start of the browser
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -35,21 +35,21 @@ _FLAGS = (
     "--disable-sync",
     "--disable-extensions",
     "--disable-breakpad",
-    # It is to open one file; should it want anything else, it gets nowhere.
+    # The browser opens one file; it cannot resolve the name of any server.
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--remote-debugging-pipe",
 )
 
 
 class Browser:
-    """One page in one browser; what went wrong in it and what it asked for is remembered."""
+    """One page in one browser; records the errors, requests and dialogs of the page."""
 
     def __init__(self, chromium: str) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="synadmin-chromium-", ignore_cleanup_errors=True)
-        heard, self._write = os.pipe()
-        self._read, says = os.pipe()
-        # The program expects to read from 3 and to write to 4.
-        script = 'exec "$0" "$@" 3<&%d 4>&%d' % (heard, says)  # noqa: UP031 - braces mean something to the shell
+        browser_input, self._write = os.pipe()
+        self._read, browser_output = os.pipe()
+        # Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
+        script = 'exec "$0" "$@" 3<&%d 4>&%d' % (browser_input, browser_output)  # noqa: UP031 - braces have a meaning in the shell
         self._process = subprocess.Popen(
             [
                 "/bin/bash",
@@ -60,20 +60,20 @@ class Browser:
                 f"--user-data-dir={self._home.name}",
                 "about:blank",
             ],
-            pass_fds=(heard, says),
-            # What it does not keep in its profile, it leaves in the directory for temporary files.
+            pass_fds=(browser_input, browser_output),
+            # Chromium also leaves files in the directory for temporary files.
             env={**os.environ, "TMPDIR": self._home.name},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        os.close(heard)
-        os.close(says)
+        os.close(browser_input)
+        os.close(browser_output)
         self._number = 0
         self._unread = b""
         self._session: str | None = None
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.requests: list[str] = []
         self.dialogs: list[str] = []
         self._loaded = False
@@ -92,7 +92,7 @@ class Browser:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Its children keep what they have inherited of the session: they end with their parent.
+        # The child processes of Chromium end with their parent.
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -104,21 +104,21 @@ class Browser:
         self._home.cleanup()
 
     def open(self, path: Path) -> None:
-        """Open a file, and wait until all of it is there."""
-        self.complaints, self.requests, self.dialogs = [], [], []
+        """Open a file, and wait until it is loaded."""
+        self.errors, self.requests, self.dialogs = [], [], []
         self._loaded = False
         self.send("Page.navigate", url=path.as_uri())
         while not self._loaded:
-            self._heed(self._next())
+            self._handle_event(self._next_message())
 
     def run(self, expression: str) -> Any:  # noqa: ANN401
-        """Return what a JavaScript expression is; of a promise, what it comes to."""
+        """Return the value of a JavaScript expression; a promise is awaited."""
         answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def click(self, selector: str) -> None:
-        """Click in the middle of an element with the mouse, as a person does."""
+        """Click in the middle of an element with the mouse."""
         where = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView();"
             " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
@@ -129,14 +129,14 @@ class Browser:
             )
 
     def screen(self, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Look at the page in a window of another size, or in dark mode."""
-        phone = width < 600
+        """Set the size of the window, and light or dark mode."""
+        is_phone = width < 600
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
             deviceScaleFactor=1,
-            mobile=phone,
+            mobile=is_phone,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
@@ -155,23 +155,23 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._next()
+            answer = self._next_message()
             if answer.get("id") == number:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return dict(answer["result"])
-            self._heed(answer)
+            self._handle_event(answer)
 
-    def _next(self) -> dict[str, Any]:
-        until = time.monotonic() + _PATIENCE
+    def _next_message(self) -> dict[str, Any]:
+        deadline = time.monotonic() + _TIMEOUT
         while b"\0" not in self._unread:
-            ready, _, _ = select.select([self._read], [], [], max(0, until - time.monotonic()))
+            ready, _, _ = select.select([self._read], [], [], max(0, deadline - time.monotonic()))
             chunk = os.read(self._read, 1 << 16) if ready else b""
             assert chunk, "the browser has ended" if ready else "the browser does not answer"
             self._unread += chunk
         message, _, self._unread = self._unread.partition(b"\0")
         return dict(json.loads(message))
 
-    def _heed(self, event: Mapping[str, Any]) -> None:
+    def _handle_event(self, event: Mapping[str, Any]) -> None:
         method, params = event.get("method"), event.get("params", {})
         if method == "Page.loadEventFired":
             self._loaded = True
@@ -179,10 +179,10 @@ class Browser:
             self.dialogs.append(params["message"])
             self.send("Page.handleJavaScriptDialog", accept=True)
         elif method == "Runtime.exceptionThrown":
-            self.complaints.append(json.dumps(params["exceptionDetails"]))
+            self.errors.append(json.dumps(params["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled":
-            self.complaints.append(json.dumps(params["args"]))
+            self.errors.append(json.dumps(params["args"]))
         elif method == "Log.entryAdded":
-            self.complaints.append(f"{params['entry']['level']}: {params['entry']['text']}")
+            self.errors.append(f"{params['entry']['level']}: {params['entry']['text']}")
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])

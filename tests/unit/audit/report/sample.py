@@ -1,4 +1,4 @@
-"""A report with something of everything in it, some of it hostile."""
+"""A sample report with findings of several rules, some with hostile names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def finding(
 
 
 def controlled(number: int, name: str) -> list[ControlledRoom]:
-    """Return so many rooms, a third of them controlled by others, too."""
+    """Return rooms that a user controls, each third one together with other users."""
     return [
         ControlledRoom(Subject("room", f"!room{place}:example.org", name), alone=place % 3 != 0)
         for place in range(number)
@@ -46,7 +46,7 @@ def controlled(number: int, name: str) -> list[ControlledRoom]:
 
 
 def report(*, names: tuple[str, ...] = HOSTILE, baseline: bool = True) -> Report:
-    """Return the report of a server whose rooms have these names, and a few harmless ones beside."""
+    """Return a report on rooms with these names, and on five rooms with harmless names."""
     hostile = [
         finding(
             "no-local-control",
@@ -57,14 +57,14 @@ def report(*, names: tuple[str, ...] = HOSTILE, baseline: bool = True) -> Report
         )
         for number, name in enumerate(names)
     ]
-    usual = [
+    harmless = [
         finding("single-controller", Severity.WARNING, "Chess club", 101),
         finding("single-controller", Severity.WARNING, "Board", 102),
         finding("weak-control", Severity.WARNING, None, 103),
         finding("departed-power", Severity.INFO, "Archive 10", 104),
         finding("departed-power", Severity.INFO, "Archive 9", 105),
     ]
-    found = [*hostile, *usual]
+    found = [*hostile, *harmless]
     first = names[0] if names else "Chess"
     return Report(
         server_name="example.org",
@@ -74,7 +74,7 @@ def report(*, names: tuple[str, ...] = HOSTILE, baseline: bool = True) -> Report
         skipped=[Skipped(subject=Subject("room", "!gone:example.org", first), reason=f"vanished {first}")]
         if baseline
         else [],
-        findings=[Reported(one, not baseline or number % 3 != 0) for number, one in enumerate(found)],
+        findings=[Reported(item, not baseline or number % 3 != 0) for number, item in enumerate(found)],
         solved=[finding("ghost-power", Severity.ERROR, first, 201)] if baseline else [],
         errors=[RuleError(rule="old-report", subject=Subject("server", first), error=f"KeyError: {first}")]
         if baseline

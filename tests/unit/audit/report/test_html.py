@@ -1,4 +1,4 @@
-"""The page: one file, harmless, readable. What a browser makes of it, it is asked."""
+"""The HTML report: one file, safe with hostile names, and readable in a browser."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian's package chromium)")
 
 
-def page(of: Report) -> str:
+def page(audit_report: Report) -> str:
     out = io.StringIO()
-    render("html", of, out)
+    render("html", audit_report, out)
     return out.getvalue()
 
 
@@ -91,9 +91,9 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pages")
 
 
-def opened(browser: Browser, directory: Path, of: Report) -> Path:
+def open_report(browser: Browser, directory: Path, audit_report: Report) -> Path:
     path = directory / "audit.html"
-    path.write_text(page(of), "utf-8")
+    path.write_text(page(audit_report), "utf-8")
     browser.screen()
     browser.open(path)
     return path
@@ -137,42 +137,44 @@ def test_one_command_regains_all_regainable_rooms() -> None:
 
 
 def test_findings_of_one_room_are_grouped() -> None:
-    of = report(names=("Chess",), baseline=False)
-    subject = of.findings[0].finding.subject
+    audit_report = report(names=("Chess",), baseline=False)
+    subject = audit_report.findings[0].finding.subject
     again = Finding(rule="inactive-controller", severity=Severity.WARNING, subject=subject, message="Gone.")
-    text = page(dataclasses.replace(of, findings=[*of.findings, Reported(again, new=True)]))
+    text = page(
+        dataclasses.replace(audit_report, findings=[*audit_report.findings, Reported(again, new=True)])
+    )
     articles = re.findall(r"<article.*?</article>", text, re.DOTALL)
-    assert len(articles) == len(of.findings)
+    assert len(articles) == len(audit_report.findings)
     assert 'data-rules="no-local-control inactive-controller"' in articles[0]
     assert [rule in articles[0] for rule in ("#no-local-control", "#inactive-controller")] == [True, True]
 
 
 def test_map_names_the_rooms_that_would_be_lost() -> None:
     text = page(report(names=("Chess",)))
-    people = re.findall(r"<details class=\"person\">.*?</details>", text, re.DOTALL)
-    assert len(people) == 15
-    assert "99 rooms, <b>66</b> would be lost" in people[0]
+    controllers = re.findall(r"<details class=\"person\">.*?</details>", text, re.DOTALL)
+    assert len(controllers) == 15
+    assert "99 rooms, <b>66</b> would be lost" in controllers[0]
     # Those with the most such rooms come first.
-    lost = [int(person.partition("<b>")[2].partition("</b>")[0]) for person in people]
+    lost = [int(controller.partition("<b>")[2].partition("</b>")[0]) for controller in controllers]
     assert lost == sorted(lost, reverse=True)
     assert "and 4 more users" in text
 
 
 @needs_chromium
 def test_browser_shows_the_report_without_errors(browser: Browser, directory: Path) -> None:
-    path = opened(browser, directory, report())
+    path = open_report(browser, directory, report())
     assert browser.run("document.title") == "Audit of example.org"
     assert browser.run("document.querySelectorAll('#findings article').length") == len(HOSTILE) + 5
     assert browser.run("document.querySelectorAll('figure svg').length") == 2
     assert browser.run("document.querySelectorAll('details svg').length") == 15
     assert browser.run("document.querySelectorAll('svg rect.error').length") > 10
-    assert browser.complaints == []
+    assert browser.errors == []
     assert browser.requests == [path.as_uri()]
 
 
 @needs_chromium
 def test_hostile_names_are_shown_and_not_executed(browser: Browser, directory: Path) -> None:
-    opened(browser, directory, report())
+    open_report(browser, directory, report())
     browser.run(
         "document.querySelectorAll('#findings li').forEach(c => c.dispatchEvent(new MouseEvent('mouseover')))"
     )
@@ -180,7 +182,7 @@ def test_hostile_names_are_shown_and_not_executed(browser: Browser, directory: P
     assert browser.run("document.images.length") == 0
     assert browser.run("document.scripts.length") == 1
     assert browser.dialogs == []
-    assert browser.complaints == []
+    assert browser.errors == []
     shown = browser.run("document.querySelector('#findings').textContent")
     assert all(name in shown for name in HOSTILE[:8])
 
@@ -208,7 +210,7 @@ def test_report_is_complete_without_scripts(browser: Browser, directory: Path) -
 
 @needs_chromium
 def test_rule_filter_shows_its_explanation(browser: Browser, directory: Path) -> None:
-    opened(browser, directory, report(names=("Garden",), baseline=False))
+    open_report(browser, directory, report(names=("Garden",), baseline=False))
     browser.run(
         "(() => { const rule = document.querySelector('#rule'); rule.value = 'departed-power';"
         " rule.dispatchEvent(new Event('input', {bubbles: true})); })()"
@@ -220,7 +222,7 @@ def test_rule_filter_shows_its_explanation(browser: Browser, directory: Path) ->
 
 @needs_chromium
 def test_known_findings_are_shown_on_request(browser: Browser, directory: Path) -> None:
-    opened(browser, directory, report())
+    open_report(browser, directory, report())
     everything = len(HOSTILE) + 5
     new = sum(item.new for item in report().findings)
     assert browser.run(SHOWN) == new
@@ -231,7 +233,7 @@ def test_known_findings_are_shown_on_request(browser: Browser, directory: Path) 
 
 @needs_chromium
 def test_report_filters_by_severity_and_text(browser: Browser, directory: Path) -> None:
-    opened(browser, directory, report(names=("Garden",), baseline=False))
+    open_report(browser, directory, report(names=("Garden",), baseline=False))
     browser.click("input[value=error]")
     assert browser.run(SHOWN) == 5
     browser.click("#search")
@@ -244,17 +246,17 @@ def test_report_filters_by_severity_and_text(browser: Browser, directory: Path) 
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_report_fits_the_screen(browser: Browser, directory: Path, width: int, dark: bool) -> None:
     longest = "wide" * 60
-    opened(browser, directory, report(names=(longest, *HOSTILE)))
+    open_report(browser, directory, report(names=(longest, *HOSTILE)))
     browser.screen(width=width, dark=dark)
     assert browser.run("document.documentElement.scrollWidth") <= width
-    over = browser.run(
+    overlapping = browser.run(
         "[...document.querySelectorAll('svg g')].map(g => [...g.querySelectorAll('text')])"
         ".filter(t => t.length == 2 && t[0].getBBox().x + t[0].getBBox().width > t[1].getBBox().x)"
         ".map(t => t[0].textContent)"
     )
-    assert over == []
-    # Contrast of everything that is written, against the ground it stands on: WCAG's 4.5.
-    poor = browser.run(
+    assert overlapping == []
+    # WCAG requires a contrast of 4.5 between each text and its background.
+    low_contrast = browser.run(
         """(() => {
           const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
           const light = ([r, g, b]) => {
@@ -281,9 +283,9 @@ def test_report_fits_the_screen(browser: Browser, directory: Path, width: int, d
           return [...new Set(poor)];
         })()"""
     )
-    assert poor == []
-    small = browser.run(
+    assert low_contrast == []
+    small_text = browser.run(
         "[...document.querySelectorAll('body *, svg text')].filter(e => e.getClientRects().length"
         " && parseFloat(getComputedStyle(e).fontSize) < 11).map(e => e.tagName)"
     )
-    assert small == []
+    assert small_text == []

@@ -7,9 +7,9 @@ from synadmin.audit.report import render
 from tests.unit.audit.report.sample import HOSTILE, report
 
 
-def _written(form: str, *, baseline: bool = True) -> str:
+def _written(output_format: str, *, baseline: bool = True) -> str:
     out = io.StringIO()
-    render(form, report(baseline=baseline), out)
+    render(output_format, report(baseline=baseline), out)
     return out.getvalue()
 
 
@@ -34,11 +34,11 @@ def test_json_has_the_shape_of_the_contract() -> None:
 
 
 def test_baseline_shows_only_new_findings() -> None:
-    everything = report()
+    full_report = report()
     shown = json.loads(_written("json"))["findings"]
-    assert 0 < len(shown) < len(everything.findings)
-    assert all(one["new"] for one in shown)
-    assert len(json.loads(_written("json", baseline=False))["findings"]) == len(everything.findings)
+    assert 0 < len(shown) < len(full_report.findings)
+    assert all(shown_finding["new"] for shown_finding in shown)
+    assert len(json.loads(_written("json", baseline=False))["findings"]) == len(full_report.findings)
 
 
 def test_ndjson_has_a_line_for_each_finding() -> None:
@@ -53,8 +53,11 @@ def test_csv_has_a_row_for_each_finding_and_no_formulas() -> None:
 
 
 def test_names_are_unchanged_in_json_and_escaped_on_a_terminal() -> None:
-    for form in ("json", "ndjson", "csv"):
-        text = _written(form, baseline=False)
+    for output_format in ("json", "ndjson", "csv"):
+        text = _written(output_format, baseline=False)
         assert not any(character in text for character in "\x1b\x00\u202e\r")
-    names = {one["subject"]["name"] for one in json.loads(_written("json", baseline=False))["findings"]}
+    names = {
+        shown_finding["subject"]["name"]
+        for shown_finding in json.loads(_written("json", baseline=False))["findings"]
+    }
     assert set(HOSTILE) <= names

@@ -14,9 +14,9 @@ from tests.unit.audit.report.sample import HOSTILE, report
 from tests.unit.audit.rules.case import NOW
 
 
-def markdown(of: Report) -> str:
+def markdown(audit_report: Report) -> str:
     out = io.StringIO()
-    render("markdown", of, out)
+    render("markdown", audit_report, out)
     return out.getvalue()
 
 
@@ -77,8 +77,8 @@ def test_empty_report_says_that_nothing_was_found() -> None:
 def test_hostile_name_is_plain_text(name: str) -> None:
     parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
 
-    def kinds(of: str) -> list[str]:
-        tokens = parser.parse(markdown(report(names=(of,))))
+    def kinds(room_name: str) -> list[str]:
+        tokens = parser.parse(markdown(report(names=(room_name,))))
         inside = (child.type for token in tokens for child in token.children or ())
         return [kind for kind in (*(token.type for token in tokens), *inside) if kind != "text_special"]
 

@@ -17,35 +17,35 @@ from tests.unit.audit.rules.case import NOW
 PROMTOOL = shutil.which("promtool")
 
 
-def metrics(of: Report) -> str:
+def metrics(audit_report: Report) -> str:
     out = io.StringIO()
-    render("prometheus", of, out)
+    render("prometheus", audit_report, out)
     return out.getvalue()
 
 
-def samples(of: Report, name: str) -> dict[tuple[str, ...], float]:
-    """Return the samples of a metric by the values of their labels, the server's name left out."""
+def samples(audit_report: Report, name: str) -> dict[tuple[str, ...], float]:
+    """Return the samples of a metric by the values of their labels, without the server name."""
     return {
         tuple(value for label, value in sample.labels.items() if label != "server_name"): sample.value
-        for family in text_string_to_metric_families(metrics(of))
+        for family in text_string_to_metric_families(metrics(audit_report))
         for sample in family.samples
         if sample.name == f"synadmin_audit_{name}"
     }
 
 
 def test_metrics_count_findings_by_rule_and_severity() -> None:
-    counted = samples(report(names=("Chess",)), "findings")
-    assert counted["single-controller", "warning"] == 2
-    assert counted["departed-power", "info"] == 2
+    counts = samples(report(names=("Chess",)), "findings")
+    assert counts["single-controller", "warning"] == 2
+    assert counts["departed-power", "info"] == 2
     assert samples(report(names=("Chess",)), "new_findings")["single-controller", "warning"] == 2
     assert samples(report(names=("Chess",)), "new_findings")["no-local-control", "error"] == 0
 
 
 def test_rule_without_findings_is_zero_and_a_crashed_one_is_missing() -> None:
-    counted = samples(report(names=()), "findings")
-    assert counted["ghost-power", "error"] == 0
-    assert not [key for key in counted if key[0] == "old-report"]
-    assert {key[0] for key in counted} == {rule.ID for rule in RULES} - {"old-report"}
+    counts = samples(report(names=()), "findings")
+    assert counts["ghost-power", "error"] == 0
+    assert not [key for key in counts if key[0] == "old-report"]
+    assert {key[0] for key in counts} == {rule.ID for rule in RULES} - {"old-report"}
 
 
 def test_times_are_in_seconds() -> None:
@@ -77,11 +77,15 @@ def test_hostile_name_stays_within_its_label(name: str) -> None:
     }
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (of Debian's package prometheus)")
-@pytest.mark.parametrize("of", [report(), report(names=(), baseline=False)], ids=["much", "little"])
-def test_promtool_accepts_the_metrics(of: Report) -> None:
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (Debian's package prometheus)")
+@pytest.mark.parametrize("audit_report", [report(), report(names=(), baseline=False)], ids=["large", "small"])
+def test_promtool_accepts_the_metrics(audit_report: Report) -> None:
     assert PROMTOOL is not None
     checked = subprocess.run(
-        [PROMTOOL, "check", "metrics"], input=metrics(of), text=True, capture_output=True, check=False
+        [PROMTOOL, "check", "metrics"],
+        input=metrics(audit_report),
+        text=True,
+        capture_output=True,
+        check=False,
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")

@@ -1,4 +1,4 @@
-"""The forms of the report."""
+"""The formats of the report."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def test_every_module_is_a_format() -> None:
     assert modules == set(REPORT_FORMATS), "REPORT_FORMATS in synadmin/columns.py names the modules"
 
 
-@pytest.mark.parametrize("form", REPORT_FORMATS)
-def test_no_format_prints_control_characters(form: str) -> None:
+@pytest.mark.parametrize("output_format", REPORT_FORMATS)
+def test_no_format_prints_control_characters(output_format: str) -> None:
     out = io.StringIO()
-    report.render(form, sample.report(), out)
+    report.render(output_format, sample.report(), out)
     text = out.getvalue()
     assert text.endswith("\n")
     assert not set(text) & {"\x1b", "\x00", "\u202e", "\x07"}

@@ -1,4 +1,4 @@
-"""One report of several servers, in every form."""
+"""One report about several servers, in every format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DOWN = "matrix.down.example does not answer"
 
 
 def servers(names: tuple[str, ...] = ("Chess", "Board")) -> list[ServerReport]:
-    """Return a server with findings, one that was audited in part, a sound one, and one that is down."""
+    """Return the reports of four servers: with findings, incomplete, without findings, and down."""
     return [
         ServerReport(profile="club", homeserver="https://m.club.example", report=report(names=names)),
         ServerReport(
@@ -48,43 +48,44 @@ def servers(names: tuple[str, ...] = ("Chess", "Board")) -> list[ServerReport]:
     ]
 
 
-def rendered(form: str, of: list[ServerReport]) -> str:
+def rendered(output_format: str, reports: list[ServerReport]) -> str:
     out = io.StringIO()
-    render(form, of, out)
+    render(output_format, reports, out)
     return out.getvalue()
 
 
-@pytest.mark.parametrize("form", REPORT_FORMATS)
-def test_unreachable_server_is_an_entry_in_every_format(form: str) -> None:
-    text = rendered(form, servers())
+@pytest.mark.parametrize("output_format", REPORT_FORMATS)
+def test_unreachable_server_is_an_entry_in_every_format(output_format: str) -> None:
+    text = rendered(output_format, servers())
     assert "down" in text
-    assert DOWN in text or form == "prometheus"
-    assert "Board" in text or form == "prometheus"
+    assert DOWN in text or output_format == "prometheus"
+    assert "Board" in text or output_format == "prometheus"
 
 
 def test_json_has_the_report_of_each_server() -> None:
-    whole = json.loads(rendered("json", servers()))
-    assert whole["version"] == 1
+    combined = json.loads(rendered("json", servers()))
+    assert combined["version"] == 1
     assert [
-        (one["profile"], one["homeserver"], one["complete"], one["error"]) for one in whole["servers"]
+        (server["profile"], server["homeserver"], server["complete"], server["error"])
+        for server in combined["servers"]
     ] == [
         ("club", "https://m.club.example", True, None),
         ("partly", "https://m.partly.example", False, "1 could not be checked"),
         ("sound", "https://m.sound.example", True, None),
         ("down", "https://matrix.down.example", False, DOWN),
     ]
-    alone = io.StringIO()
-    render("json", report(names=("Chess", "Board")), alone)
-    assert whole["servers"][0]["report"] == json.loads(alone.getvalue())
-    assert whole["servers"][3]["report"] is None
+    single = io.StringIO()
+    render("json", report(names=("Chess", "Board")), single)
+    assert combined["servers"][0]["report"] == json.loads(single.getvalue())
+    assert combined["servers"][3]["report"] is None
 
 
-@pytest.mark.parametrize("form", ["ndjson", "csv"])
-def test_each_line_names_its_server(form: str) -> None:
-    text = rendered(form, servers())
+@pytest.mark.parametrize("output_format", ["ndjson", "csv"])
+def test_each_line_names_its_server(output_format: str) -> None:
+    text = rendered(output_format, servers())
     lines = (
         [json.loads(line) for line in text.splitlines()]
-        if form == "ndjson"
+        if output_format == "ndjson"
         else list(csv.DictReader(io.StringIO(text)))
     )
     assert {(line["profile"], line["server_name"] or None) for line in lines} == {
@@ -140,18 +141,18 @@ def test_metrics_have_a_label_for_each_server() -> None:
     up = {sample.labels["server"]: sample.value for sample in families["synadmin_audit_up"].samples}
     assert up == {"club": 1, "partly": 1, "sound": 1, "down": 0}
     solved = families["synadmin_audit_solved_findings"].samples
-    assert {(one.labels["server"], one.labels["server_name"]): one.value for one in solved} == {
+    assert {(sample.labels["server"], sample.labels["server_name"]): sample.value for sample in solved} == {
         ("club", "example.org"): 1,
         ("partly", "example.org"): 0,
         ("sound", "sound.example"): 0,
     }
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (of Debian's package prometheus)")
-@pytest.mark.parametrize("of", [servers(HOSTILE), servers()[3:]], ids=["much", "down"])
-def test_promtool_accepts_the_metrics(of: list[ServerReport]) -> None:
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (Debian's package prometheus)")
+@pytest.mark.parametrize("reports", [servers(HOSTILE), servers()[3:]], ids=["all", "down"])
+def test_promtool_accepts_the_metrics(reports: list[ServerReport]) -> None:
     assert PROMTOOL is not None
-    text = rendered("prometheus", of)
+    text = rendered("prometheus", reports)
     checked = subprocess.run(
         [PROMTOOL, "check", "metrics"], input=text, text=True, capture_output=True, check=False
     )
@@ -193,5 +194,5 @@ def test_filters_of_one_server_do_not_change_the_others(tmp_path: Path) -> None:
         browser.run("document.querySelector('#server2-controls input[value=error]').click()")
         assert browser.run(shown.format(1)) == first
         assert 0 < browser.run(shown.format(2)) < second
-        assert browser.complaints == []
+        assert browser.errors == []
         assert browser.requests == [path.as_uri()]

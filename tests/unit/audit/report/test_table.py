@@ -7,9 +7,9 @@ from synadmin.audit.report import Report, render
 from tests.unit.audit.report.sample import HOSTILE, report
 
 
-def _table(of: Report) -> str:
+def _table(audit_report: Report) -> str:
     out = io.StringIO()
-    render("table", of, out)
+    render("table", audit_report, out)
     return out.getvalue()
 
 
@@ -27,16 +27,16 @@ def test_new_finding_has_a_sentence_and_a_command() -> None:
 
 def test_last_line_counts_what_was_checked() -> None:
     checked = {"rooms": 1, "users": 2, "server": 1}
-    of = replace(report(names=("Chess",)), checked=checked)
-    assert _table(of).endswith("; checked 1 room, 2 users, the server\n")
+    audit_report = replace(report(names=("Chess",)), checked=checked)
+    assert _table(audit_report).endswith("; checked 1 room, 2 users, the server\n")
 
 
 def test_known_findings_are_counted_and_not_shown() -> None:
-    of = report(names=("Chess",))
-    text = _table(of)
-    known = [one.finding for one in of.findings if not one.new]
+    audit_report = report(names=("Chess",))
+    text = _table(audit_report)
+    known = [item.finding for item in audit_report.findings if not item.new]
     assert f"{len(known)} known before" in text
-    assert not any(f"({one.subject.id})" in text for one in known)
+    assert not any(f"({item.subject.id})" in text for item in known)
 
 
 def test_solved_crashed_and_skipped_are_reported() -> None:

@@ -1,4 +1,4 @@
-"""Facts for the tests of rules: a room of ours, Chess, made by Alice, who holds 100; the usual server."""
+"""Facts for the tests of rules: the room Chess, which Alice created, accounts, and the server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def days_ago(days: int) -> int:
     return NOW - days * DAY
 
 
-def on(year: int, month: int, day: int) -> int:
+def noon_of(year: int, month: int, day: int) -> int:
     return int(datetime(year, month, day, 12, tzinfo=UTC).timestamp() * 1000)
 
 
@@ -38,7 +38,7 @@ def chess(
     facts: Mapping[str, Any] | None = None,
     **view: Any,  # noqa: ANN401
 ) -> RoomFacts:
-    """Return the facts about a room; ``view`` as the tests of power describe one."""
+    """Return the facts about the room Chess; ``view`` goes to `room` of tests/unit/power/rooms.py."""
     accounts = {
         user: AccountFacts(user_id=user, seen=at, created=at, now=NOW) for user, at in (seen or {}).items()
     }
@@ -46,20 +46,20 @@ def chess(
     return RoomFacts(view=known, name="Chess", accounts=accounts, caller=ADMIN, now=NOW, **(facts or {}))
 
 
-def account(user: UserId, **others: Any) -> AccountFacts:  # noqa: ANN401
-    return AccountFacts(user_id=user, **{"created": on(2020, 1, 1), "seen": NOW, "now": NOW, **others})
+def account(user: UserId, **fields: Any) -> AccountFacts:  # noqa: ANN401
+    return AccountFacts(user_id=user, **{"created": noon_of(2020, 1, 1), "seen": NOW, "now": NOW, **fields})
 
 
-def server(**others: Any) -> ServerFacts:  # noqa: ANN401
-    return ServerFacts(server_name=HERE, now=NOW, **others)
+def server(**fields: Any) -> ServerFacts:  # noqa: ANN401
+    return ServerFacts(server_name=HERE, now=NOW, **fields)
 
 
 def findings(rule: Rule, facts: Facts, **options: Any) -> list[Finding]:  # noqa: ANN401
-    """Return what a rule finds with its defaults, but for the options that are given."""
+    """Return the findings of a rule; ``options`` replace its defaults."""
     return list(findings_of(rule, facts, {**rule.OPTIONS, **options}))
 
 
 def finding(rule: Rule, facts: Facts, **options: Any) -> Finding:  # noqa: ANN401
-    """Return the one thing that a rule finds."""
+    """Return the only finding of a rule."""
     [found] = findings(rule, facts, **options)
     return found

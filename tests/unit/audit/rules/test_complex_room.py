@@ -1,4 +1,4 @@
-"""Rooms that cost the server much."""
+"""Rooms with many state events or forward extremities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.unit.power.rooms import ALICE
 FOUND = chess({ALICE: "join"}, facts={"state_events": 84210})
 PASSED = {
     "10,000 state events are not too many": chess({ALICE: "join"}, facts={"state_events": 10_000}),
-    "nor are 10 extremities": chess({ALICE: "join"}, facts={"forward_extremities": 10}),
+    "10 forward extremities are not too many": chess({ALICE: "join"}, facts={"forward_extremities": 10}),
 }
 
 

@@ -1,4 +1,4 @@
-"""A server name that does not lead to its server."""
+"""A server name whose delegation is broken."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from tests.unit.audit.rules.case import finding, server
 _WORDS = "no certificate for example.org."
 FOUND = server(delegation=DelegationFacts(verdict="broken", message=_WORDS))
 PASSED = {
-    "it leads there": server(delegation=DelegationFacts(verdict="ok", message="")),
-    "it leads there, with remarks": server(delegation=DelegationFacts(verdict="degraded", message=_WORDS)),
-    "nobody looked": server(),
+    "the delegation works": server(delegation=DelegationFacts(verdict="ok", message="")),
+    "the delegation works, with warnings": server(
+        delegation=DelegationFacts(verdict="degraded", message=_WORDS)
+    ),
+    "the delegation was not checked": server(),
 }
 
 

@@ -1,4 +1,4 @@
-"""Power of those who are not in the room."""
+"""Power levels of users who are not in the room."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from tests.unit.power.rooms import ALICE, BOB, CAROL, MALLORY, levels
 
 FOUND = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 100}))
 PASSED = {
-    "all of them are there": chess({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 50})),
-    "who left had little": chess({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 49})),
-    "who left does not exist": chess(
+    "all users are in the room": chess(
+        {ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 50})
+    ),
+    "the user who left has level 49": chess({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 49})),
+    "the user does not exist": chess(
         {ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 50}), accounts={BOB: "missing"}
     ),
-    "where users of other servers are is not known": chess(
+    "the membership of the remote user is unknown": chess(
         {ALICE: "join"}, power_levels=levels({ALICE: 100, MALLORY: 50})
     ),
-    "nobody of ours is in it": chess({MALLORY: "join"}),
+    "no local user is in the room": chess({MALLORY: "join"}),
 }
 
 

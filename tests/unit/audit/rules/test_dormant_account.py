@@ -1,4 +1,4 @@
-"""Accounts that nobody uses."""
+"""Accounts that have not been used for a long time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from synadmin.audit.config import Config
 from synadmin.audit.rules import RULES
 from synadmin.audit.rules import dormant_account as rule
 from synadmin.power.room import AccountState
-from tests.unit.audit.rules.case import account, days_ago, finding, findings, on
+from tests.unit.audit.rules.case import account, days_ago, finding, findings, noon_of
 from tests.unit.power.rooms import BOB
 
-FOUND = account(BOB, seen=on(2023, 1, 31))
+FOUND = account(BOB, seen=noon_of(2023, 1, 31))
 PASSED = {
     "seen this year": account(BOB, seen=days_ago(364)),
     "deactivated": account(BOB, seen=days_ago(500), state=AccountState.DEACTIVATED),

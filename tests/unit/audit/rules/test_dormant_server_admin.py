@@ -1,4 +1,4 @@
-"""Server admins who are away."""
+"""Server admins who have not been active for a long time."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from synadmin.audit.rules import dormant_server_admin as rule
 from synadmin.power.room import AccountState
-from tests.unit.audit.rules.case import account, days_ago, finding, findings, on, server
+from tests.unit.audit.rules.case import account, days_ago, finding, findings, noon_of, server
 from tests.unit.power.rooms import BOB
 
-FOUND = server(admins=(account(BOB, seen=on(2024, 1, 31)),))
+FOUND = server(admins=(account(BOB, seen=noon_of(2024, 1, 31)),))
 PASSED = {
     "seen lately": server(admins=(account(BOB, seen=days_ago(89)),)),
     "deactivated": server(admins=(account(BOB, seen=days_ago(500), state=AccountState.DEACTIVATED),)),
     "an application service's": server(admins=(account(BOB, seen=None, appservice=True),)),
     "never seen, but new": server(admins=(account(BOB, seen=None, created=days_ago(1)),)),
-    "nothing is known": server(admins=(account(BOB, seen=None, created=None),)),
+    "last activity and creation are unknown": server(admins=(account(BOB, seen=None, created=None),)),
 }
 
 
@@ -36,6 +36,6 @@ def test_period_can_be_configured() -> None:
 
 
 def test_no_fix_where_the_admin_right_cannot_be_revoked() -> None:
-    """Nobody revokes their own, and the Matrix Authentication Service keeps those of its accounts."""
+    """Admins cannot revoke their own right, and MAS manages the rights of its accounts."""
     assert finding(rule, replace(FOUND, caller=BOB)).fix is None
     assert finding(rule, replace(FOUND, delegated=True)).fix is None

@@ -1,4 +1,4 @@
-"""Rooms that everybody controls."""
+"""Rooms that every member controls."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels
 
 FOUND = chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, users_default=100))
 PASSED = {
-    "everybody has a little": chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, users_default=99)),
-    "there are no levels yet": chess({ALICE: "join"}, power_levels=None),
-    "nobody of ours is in it": chess({MALLORY: "join"}, power_levels=levels({ALICE: 100}, users_default=100)),
+    "the default level is too low for control": chess(
+        {ALICE: "join"}, power_levels=levels({ALICE: 100}, users_default=99)
+    ),
+    "the room has no power levels event": chess({ALICE: "join"}, power_levels=None),
+    "no local user is in the room": chess(
+        {MALLORY: "join"}, power_levels=levels({ALICE: 100}, users_default=100)
+    ),
 }
 
 

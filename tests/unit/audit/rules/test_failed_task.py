@@ -1,17 +1,19 @@
-"""Tasks of the server's own that failed."""
+"""Scheduled tasks of the server that failed."""
 
 from __future__ import annotations
 
 from synadmin.audit.facts import TaskFacts
 from synadmin.audit.rules import failed_task as rule
-from tests.unit.audit.rules.case import finding, on, server
+from tests.unit.audit.rules.case import finding, noon_of, server
 
 FOUND = server(
     tasks=(
-        TaskFacts(id="x1", action="shutdown_and_purge_room", error="database is locked", at=on(2026, 3, 1)),
+        TaskFacts(
+            id="x1", action="shutdown_and_purge_room", error="database is locked", at=noon_of(2026, 3, 1)
+        ),
     )
 )
-PASSED = {"none failed": server()}
+PASSED = {"no task failed": server()}
 
 
 def test_finding_names_the_task() -> None:
@@ -21,7 +23,7 @@ def test_finding_names_the_task() -> None:
 
 
 def test_task_without_an_error_text_is_found() -> None:
-    task = TaskFacts(id="x1", action="redact", error=None, at=on(2026, 3, 1))
+    task = TaskFacts(id="x1", action="redact", error=None, at=noon_of(2026, 3, 1))
     assert finding(rule, server(tasks=(task,))).message == (
         "The task redact failed on 2026-03-01: the server does not say why."
     )

@@ -7,15 +7,15 @@ from synadmin.audit.rules import failing_destination as rule
 from tests.unit.audit.rules.case import days_ago, finding, findings, server
 
 
-def _gone(days: int, rooms: int) -> DestinationFacts:
+def _unreachable(days: int, rooms: int) -> DestinationFacts:
     return DestinationFacts(server_name="gone.example", failing_since=days_ago(days), shared_rooms=rooms)
 
 
-FOUND = server(destinations=(_gone(12, 3),))
+FOUND = server(destinations=(_unreachable(12, 3),))
 PASSED = {
-    "it fails since yesterday": server(destinations=(_gone(6, 3),)),
-    "it shares no room with us": server(destinations=(_gone(12, 0),)),
-    "all can be reached": server(),
+    "the server has failed for 6 days": server(destinations=(_unreachable(6, 3),)),
+    "the server shares no room with this server": server(destinations=(_unreachable(12, 0),)),
+    "all servers can be reached": server(),
 }
 
 
@@ -28,4 +28,4 @@ def test_fix_works_while_the_destination_is_unreachable() -> None:
 
 def test_period_can_be_configured() -> None:
     assert not findings(rule, FOUND, days=13)
-    assert findings(rule, server(destinations=(_gone(1, 1),)), days=1)
+    assert findings(rule, server(destinations=(_unreachable(1, 1),)), days=1)

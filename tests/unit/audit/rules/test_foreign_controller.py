@@ -1,4 +1,4 @@
-"""Rooms of ours in which users of other servers are as strong as ours."""
+"""Rooms of this server in which a remote user has at least the level of each local user."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from tests.unit.power.rooms import ALICE, BOB, MALLORY, levels, remote
 OSCAR = remote("oscar")
 FOUND = chess({ALICE: "join", MALLORY: "join"}, power_levels=levels({ALICE: 100, MALLORY: 100}))
 PASSED = {
-    "the other stands below": chess(
+    "the remote user has a lower level": chess(
         {ALICE: "join", MALLORY: "join"}, power_levels=levels({ALICE: 100, MALLORY: 50})
     ),
-    "ours is a creator of version 12": chess(
+    "the local user is a creator (room version 12)": chess(
         {ALICE: "join", MALLORY: "join"}, version="12", power_levels=levels({MALLORY: 100})
     ),
-    "the other is known to have left": chess(
+    "the remote user has left": chess(
         {ALICE: "join", MALLORY: "leave"}, power_levels=levels({ALICE: 100, MALLORY: 100})
     ),
-    "neither can change the levels": chess(
+    "neither user can change power levels": chess(
         {BOB: "join", MALLORY: "join"}, power_levels=levels({BOB: 50, MALLORY: 50})
     ),
-    "it is another server's": chess(
+    "the room is from another server": chess(
         {ALICE: "join", MALLORY: "join"},
         creators=(MALLORY,),
         power_levels=levels({ALICE: 100, MALLORY: 100}),
@@ -30,7 +30,7 @@ PASSED = {
 
 
 def test_level_above_all_local_users_is_reported() -> None:
-    # Alice, who has 100, is not there.
+    # Alice has level 100, but is not in the room.
     room = chess({BOB: "join", MALLORY: "join"}, power_levels=levels({ALICE: 100, BOB: 50, MALLORY: 100}))
     found = finding(rule, room)
     assert (

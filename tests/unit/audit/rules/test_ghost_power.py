@@ -1,4 +1,4 @@
-"""Power for those who do not exist."""
+"""Power levels of user ids without an account."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ ALCIE = local("alcie")
 _GHOST = {ALCIE: "missing"}
 FOUND = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, ALCIE: 100}), accounts=_GHOST)
 PASSED = {
-    "all of them exist": chess({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 50})),
+    "all users exist": chess({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 50})),
     "a deactivated account exists": chess(
         {ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 50}), accounts={BOB: "deactivated"}
     ),
-    "the ghost has no more than everybody": chess(
+    "the ghost has only the default level": chess(
         {ALICE: "join"}, power_levels=levels({ALICE: 100, ALCIE: 0}), accounts=_GHOST
     ),
-    "who exists elsewhere is not known here": chess(
+    "the user is on another server": chess(
         {ALICE: "join"}, power_levels=levels({ALICE: 100, remote("alcie"): 100})
     ),
-    "nobody of ours is in it, so what is known may be old": chess(
+    "no local user is in the room, so its state may be outdated": chess(
         {}, power_levels=levels({ALCIE: 100}), accounts=_GHOST
     ),
 }

@@ -1,4 +1,4 @@
-"""Accounts that MAS or Synapse alone has as locked."""
+"""Accounts that are locked in MAS or in Synapse, but not in both."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tests.unit.power.rooms import BOB
 
 FOUND = server(disagreements=(DisagreementFacts(user_id=BOB, state="locked", in_mas=False),))
 PASSED = {
-    "both say the same": server(),
-    "it is about another state": server(
+    "MAS and Synapse agree": server(),
+    "they disagree about another state": server(
         disagreements=(DisagreementFacts(user_id=BOB, state="deactivated", in_mas=False),)
     ),
 }

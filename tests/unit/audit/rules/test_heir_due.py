@@ -1,4 +1,4 @@
-"""Rooms that a control file hands to heirs, because nobody who controls them is active."""
+"""Rooms that a control file gives to heirs, because no controller is active."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.unit.power.rooms import ALICE, BOB
 
 HEIRS = HeirFacts(users=(BOB,), date="2027-01-31", stage="wait", file="/srv/my rooms/control.toml")
 FOUND = chess({ALICE: "join", BOB: "join"}, facts={"heirs": HEIRS})
-PASSED = {"nobody takes over": chess({ALICE: "join", BOB: "join"})}
+PASSED = {"no heir is due": chess({ALICE: "join", BOB: "join"})}
 
 
 def test_fix_shows_the_control_plan() -> None:

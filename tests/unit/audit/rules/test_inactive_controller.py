@@ -1,4 +1,4 @@
-"""Rooms whose controllers are away."""
+"""Rooms whose controllers are inactive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from synadmin.audit.facts import AccountFacts
 from synadmin.audit.rules import inactive_controller as rule
-from tests.unit.audit.rules.case import NOW, chess, days_ago, finding, findings, on
+from tests.unit.audit.rules.case import NOW, chess, days_ago, finding, findings, noon_of
 from tests.unit.power.rooms import ALICE, BOB, CAROL, MALLORY, levels
 
 _BOTH = levels({ALICE: 100, BOB: 100})
@@ -14,21 +14,23 @@ FOUND = chess(
     {ALICE: "join", BOB: "join"},
     power_levels=_BOTH,
     accounts={ALICE: "suspended"},
-    seen={ALICE: NOW, BOB: on(2024, 1, 31)},
+    seen={ALICE: NOW, BOB: noon_of(2024, 1, 31)},
 )
 PASSED = {
-    "one of them is around": chess(
-        {ALICE: "join", BOB: "join"}, power_levels=_BOTH, seen={ALICE: on(2024, 1, 31), BOB: days_ago(89)}
+    "one controller is active": chess(
+        {ALICE: "join", BOB: "join"},
+        power_levels=_BOTH,
+        seen={ALICE: noon_of(2024, 1, 31), BOB: days_ago(89)},
     ),
-    "when they were seen is not known": chess({ALICE: "join"}, seen={ALICE: None}),
-    "nobody controls it": chess({BOB: "join"}),
-    "everybody controls it": chess(
+    "the last activity is unknown": chess({ALICE: "join"}, seen={ALICE: None}),
+    "no user controls the room": chess({BOB: "join"}),
+    "all members control the room": chess(
         {ALICE: "join"},
         power_levels=levels({ALICE: 100}, users_default=100),
         seen={ALICE: days_ago(500)},
         more_local_members=1,
     ),
-    "it is another server's": chess(
+    "the room is from another server": chess(
         {ALICE: "join"},
         creators=(MALLORY,),
         power_levels=levels({ALICE: 100}),

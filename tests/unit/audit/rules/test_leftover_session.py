@@ -1,4 +1,4 @@
-"""Sessions that a run of synadmin has left."""
+"""Sessions that a run of synadmin has not ended."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ SESSION = SessionFacts(
 )
 FOUND = server(mas_sessions=(SESSION,))
 PASSED = {
-    "it may still be in use": server(mas_sessions=(replace(SESSION, expires=NOW + 1),)),
-    "another program made it": server(mas_sessions=(replace(SESSION, name="synadmin login on host"),)),
-    "there is none": server(),
+    "the session has not expired": server(mas_sessions=(replace(SESSION, expires=NOW + 1),)),
+    "another program created the session": server(
+        mas_sessions=(replace(SESSION, name="synadmin login on host"),)
+    ),
+    "there is no session": server(),
 }
 
 

@@ -1,4 +1,4 @@
-"""A room of ours that no local user controls, and by what it could be regained."""
+"""Rooms of this server that no local user controls, and how they can be regained."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from synadmin.power.room import AccountState, Reach
 from tests.unit.audit.rules.case import chess, finding, findings
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels
 
-# Alice has left and holds the power; anybody in the room may invite her back.
+# Alice has left with level 100; every member may invite her again.
 FOUND = chess({BOB: "join", CAROL: "join"}, more_local_members=1)
 PASSED = {
-    "its creator controls it": chess({ALICE: "join", BOB: "join"}),
-    "somebody else controls it": chess({BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 100})),
-    "everybody controls it": chess({}, power_levels=levels({}, users_default=100), more_local_members=2),
-    "it is another server's": chess({BOB: "join"}, creators=(MALLORY,), power_levels=levels({MALLORY: 100})),
-    "nobody of ours is in it": chess({MALLORY: "join"}),
+    "the creator controls the room": chess({ALICE: "join", BOB: "join"}),
+    "another user controls the room": chess({BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 100})),
+    "all members control the room": chess(
+        {}, power_levels=levels({}, users_default=100), more_local_members=2
+    ),
+    "the room is from another server": chess(
+        {BOB: "join"}, creators=(MALLORY,), power_levels=levels({MALLORY: 100})
+    ),
+    "no local user is in the room": chess({MALLORY: "join"}),
 }
 
 
@@ -66,8 +70,8 @@ def test_no_fix_where_impersonation_is_impossible() -> None:
 
 
 def test_default_level_is_no_control_without_members() -> None:
-    everybody = levels({BOB: 0}, users_default=100)
-    assert findings(rule, chess({BOB: "join"}, power_levels=everybody))
+    user_levels = levels({BOB: 0}, users_default=100)
+    assert findings(rule, chess({BOB: "join"}, power_levels=user_levels))
 
 
 @pytest.mark.parametrize("room_id", ["!a'; rm -rf ~ #:example.org", "!-x:example.org", "!a\nb:example.org"])

@@ -1,4 +1,4 @@
-"""Rooms that nobody of ours is in."""
+"""Rooms without local members."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tests.unit.power.rooms import ALICE, MALLORY
 
 FOUND = chess({MALLORY: "join", ALICE: "leave"}, facts={"state_events": 12})
 PASSED = {
-    "somebody is": chess({ALICE: "join"}),
-    "somebody is, whose name was not looked up": chess({}, more_local_members=1),
+    "a local user is in the room": chess({ALICE: "join"}),
+    "the room has a local member whose id was not read": chess({}, more_local_members=1),
 }
 
 

@@ -1,4 +1,4 @@
-"""Reports that have been open for long."""
+"""Reports that have been open for a long time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.unit.power.rooms import BOB
 
 FOUND = server(reports=(ReportFacts(id=12, about="event", received=days_ago(9), room_id=CHESS),))
 PASSED = {
-    "it is not older than 7 days": server(reports=(ReportFacts(id=1, about="event", received=days_ago(7)),)),
-    "there are none": server(),
+    "the report is 7 days old": server(reports=(ReportFacts(id=1, about="event", received=days_ago(7)),)),
+    "there are no reports": server(),
 }
 
 

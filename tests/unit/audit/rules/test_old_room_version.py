@@ -12,9 +12,9 @@ from tests.unit.power.rooms import ALICE, MALLORY
 
 FOUND = chess({ALICE: "join"}, version="1")
 PASSED = {
-    "6 is fine": chess({ALICE: "join"}, version="6"),
-    "so is what is newer than we know": chess({ALICE: "join"}, version="13"),
-    "nobody of ours is in it": chess({MALLORY: "join"}, version="1"),
+    "version 6 is not old": chess({ALICE: "join"}, version="6"),
+    "synadmin does not know this newer version": chess({ALICE: "join"}, version="13"),
+    "no local user is in the room": chess({MALLORY: "join"}, version="1"),
 }
 
 

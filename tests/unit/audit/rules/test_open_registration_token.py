@@ -1,4 +1,4 @@
-"""Registration tokens that hold for ever and for everybody."""
+"""Registration tokens without an expiry and without a limit of uses."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from tests.unit.audit.rules.case import NOW, finding, server
 _LABEL = "abcd…1f3a"
 FOUND = server(tokens=(TokenFacts(label=_LABEL, unlimited=True, expires=None, used=17),))
 PASSED = {
-    "it ends": server(tokens=(TokenFacts(label=_LABEL, unlimited=True, expires=NOW, used=0),)),
-    "it has a limit": server(tokens=(TokenFacts(label=_LABEL, unlimited=False, expires=None, used=0),)),
-    "there are none": server(),
-    "the server has no such thing": server(tokens=None),
+    "the token expires": server(tokens=(TokenFacts(label=_LABEL, unlimited=True, expires=NOW, used=0),)),
+    "the token has a limit of uses": server(
+        tokens=(TokenFacts(label=_LABEL, unlimited=False, expires=None, used=0),)
+    ),
+    "there are no tokens": server(),
+    "the server has no registration tokens": server(tokens=None),
 }
 
 

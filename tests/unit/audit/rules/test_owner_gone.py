@@ -1,4 +1,4 @@
-"""Rooms of version 12 whose creators are gone, or that have a single one."""
+"""Rooms of version 12 without an active creator here, or with only one creator."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ V12: Any = {"version": "12"}
 BOB_HOLDS = levels({BOB: 100}, events={"m.room.tombstone": 100})
 FOUND = chess({ALICE: "leave", BOB: "join", CAROL: "join"}, power_levels=BOB_HOLDS, **V12)
 PASSED = {
-    "its creator is here": chess({ALICE: "join", BOB: "join"}, power_levels=levels({}), **V12),
-    "it has two creators": chess(
+    "the creator is in the room": chess({ALICE: "join", BOB: "join"}, power_levels=levels({}), **V12),
+    "the room has two creators": chess(
         {ALICE: "join", BOB: "join", CAROL: "join"}, creators=(ALICE, BOB), power_levels=levels({}), **V12
     ),
-    "its version has no owners": chess({ALICE: "leave", BOB: "join"}, power_levels=levels({BOB: 100})),
-    "it is another server's and nobody here has control": chess(
+    "creators have no special power in this room version": chess(
+        {ALICE: "leave", BOB: "join"}, power_levels=levels({BOB: 100})
+    ),
+    "the room is from another server and no local user has control": chess(
         {BOB: "join"}, creators=(MALLORY,), power_levels=levels({}), **V12
     ),
-    "a creator elsewhere is the second": chess(
+    "the second creator is on another server": chess(
         {ALICE: "join", BOB: "join", CAROL: "join", MALLORY: "join"},
         creators=(ALICE, MALLORY),
         power_levels=levels({}),

@@ -1,4 +1,4 @@
-"""What holds for every rule: it is listed, documented, tested, and what it advises can be typed."""
+"""Each rule is listed, documented and tested, and the commands on its page exist."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ from tests.unit.audit.rules.case import findings
 if TYPE_CHECKING:
     from types import ModuleType
 
-ELSEWHERE = {Need.ACCOUNT_DETAILS, Need.DELEGATION}  # of accounts one by one, and what cli hands in
+# Facts that are read for single accounts, or passed in by the command.
+READ_ELSEWHERE = {Need.ACCOUNT_DETAILS, Need.DELEGATION}
 IDS = [rule.ID for rule in RULES]
-each = pytest.mark.parametrize("rule", RULES, ids=IDS)
+each_rule = pytest.mark.parametrize("rule", RULES, ids=IDS)
 
 
 def _tests_of(rule: Rule) -> ModuleType:
     """Return the module with the tests of a rule.
 
     Raises:
-        LookupError: it lacks something; this ends the collection of tests, so it says what.
+        LookupError: the module lacks FOUND or PASSED, or does not exist. This stops the test collection.
     """
     name = f"test_{rule.ID.replace('-', '_')}"
     try:
@@ -49,7 +50,7 @@ def _tests_of(rule: Rule) -> ModuleType:
     return tests
 
 
-def _found(rule: Rule) -> list[Finding]:
+def _example_findings(rule: Rule) -> list[Finding]:
     tests = _tests_of(rule)
     return findings(rule, tests.FOUND, **getattr(tests, "OPTIONS", {}))
 
@@ -65,9 +66,9 @@ def test_every_rule_module_is_listed_once() -> None:
 
 
 def test_facts_that_a_rule_needs_are_read() -> None:
-    asked = {*room_facts.ASK, *server_facts.ASK, *ELSEWHERE}
+    read = {*room_facts.ASK, *server_facts.ASK, *READ_ELSEWHERE}
 
-    assert [need.name for need in Need if need not in asked] == [], (
+    assert [need.name for need in Need if need not in read] == [], (
         "no function asks for these: add one to ASK of gather/room_facts.py or gather/server_facts.py"
     )
 
@@ -77,15 +78,15 @@ def test_every_rule_test_has_its_rule() -> None:
     assert tested == {f"test_{name.replace('-', '_')}" for name in IDS}
 
 
-@each
+@each_rule
 def test_rule_finds_its_examples(rule: Rule) -> None:
-    found = _found(rule)
+    found = _example_findings(rule)
     assert found
-    for one in found:
-        assert one.rule == rule.ID
-        assert one.severity is rule.SEVERITY
-        assert one.subject.id
-        assert one.message.endswith(".")
+    for example in found:
+        assert example.rule == rule.ID
+        assert example.severity is rule.SEVERITY
+        assert example.subject.id
+        assert example.message.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_rule_passes_its_counterexamples(rule: Rule, why: str, facts: Facts) -> 
     assert not findings(rule, facts, **getattr(_tests_of(rule), "OPTIONS", {})), why
 
 
-@each
+@each_rule
 def test_rule_has_an_example_and_a_counterexample(rule: Rule) -> None:
     tests = _tests_of(rule)
     assert rule.SUBJECT in get_args(Facts)
@@ -104,25 +105,25 @@ def test_rule_has_an_example_and_a_counterexample(rule: Rule) -> None:
     assert all(isinstance(facts, rule.SUBJECT) for facts in tests.PASSED.values())
 
 
-@each
+@each_rule
 def test_rule_page_has_all_parts(rule: Rule) -> None:
     text = page(rule)
     missing = [heading for heading in HEADINGS if f"\n### {heading}\n\n" not in text]
-    assert missing == [], "each of these is a line of its own in the docstring of the rule"
+    assert missing == [], "each of these headings needs a separate line in the docstring of the rule"
     assert len((rule.__doc__ or "").partition("\n")[0]) < 110
     assert f"[audit.rules.{rule.ID}]" in text
 
 
-@each
+@each_rule
 def test_rule_page_shows_a_real_finding(rule: Rule) -> None:
     _, _, after = page(rule).partition("### What it shows")
     shown, _, _ = after.partition("###")
-    assert any(one.message in " ".join(shown.split()) for one in _found(rule)), (
+    assert any(example.message in " ".join(shown.split()) for example in _example_findings(rule)), (
         "the message below `What it shows` in the docstring is the one of a finding in FOUND"
     )
 
 
-@each
+@each_rule
 def test_rule_page_names_the_details(rule: Rule) -> None:
     listed = re.findall(r"\(details: ([^)]*)\)", page(rule))
     assert len(listed) == 1, "below `What it shows` the docstring has a line `(details: name, name)`"
@@ -130,20 +131,20 @@ def test_rule_page_names_the_details(rule: Rule) -> None:
     names = {
         name.strip().partition(" each")[0] for name in named.split(",") if not name.strip().startswith("each")
     }
-    assert all(set(one.details) == names for one in _found(rule))
+    assert all(set(example.details) == names for example in _example_findings(rule))
 
 
-def _typed_in(rule: Rule) -> list[str]:
-    """Return the commands of a rule: those of its page, and the one that it advises."""
+def _commands_of(rule: Rule) -> list[str]:
+    """Return the commands on the page of a rule, and the fixes of its findings."""
     lines = [line.strip() for line in page(rule).splitlines()]
-    typed = [line for line in lines if line.startswith("synadmin ")]
-    typed += re.findall(r"`(synadmin [^`]*)`", page(rule))
-    return typed + [one.fix for one in _found(rule) if one.fix]
+    commands = [line for line in lines if line.startswith("synadmin ")]
+    commands += re.findall(r"`(synadmin [^`]*)`", page(rule))
+    return commands + [example.fix for example in _example_findings(rule) if example.fix]
 
 
-@each
+@each_rule
 def test_commands_of_a_rule_can_be_typed(rule: Rule) -> None:
-    for line in _typed_in(rule):
+    for line in _commands_of(rule):
         words = shlex.split(line)[1:]
         command: click.Command = app
         context: Any = click.Context(app)
@@ -156,6 +157,6 @@ def test_commands_of_a_rule_can_be_typed(rule: Rule) -> None:
         assert {word for word in words if word.startswith("--")} <= names, line
 
 
-@each
+@each_rule
 def test_rule_severity_can_be_configured(rule: Rule) -> None:
     assert isinstance(rule.SEVERITY, Severity)

@@ -1,4 +1,4 @@
-"""Rooms that hang on one person."""
+"""Rooms with only one controller."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tests.unit.power.rooms import ALICE, BOB, CAROL, MALLORY, levels
 
 FOUND = chess({ALICE: "join", BOB: "join"}, more_local_members=10)
 PASSED = {
-    "two control it": chess(
+    "two users control the room": chess(
         {ALICE: "join", BOB: "join", CAROL: "join"}, power_levels=levels({ALICE: 100, BOB: 100})
     ),
-    "nobody controls it": chess({BOB: "join", CAROL: "join"}, more_local_members=3),
-    "everybody controls it": chess(
+    "no user controls the room": chess({BOB: "join", CAROL: "join"}, more_local_members=3),
+    "all members control the room": chess(
         {ALICE: "join"}, power_levels=levels({ALICE: 100}, users_default=100), more_local_members=3
     ),
-    "there are too few to matter": chess({ALICE: "join", BOB: "join"}),
-    "it is another server's": chess(
+    "the room has few members": chess({ALICE: "join", BOB: "join"}),
+    "the room is from another server": chess(
         {ALICE: "join", BOB: "join", CAROL: "join"}, creators=(MALLORY,), power_levels=levels({ALICE: 100})
     ),
 }

@@ -1,4 +1,4 @@
-"""Sessions with rights that their users may not have any more."""
+"""Sessions with admin rights whose users are no longer server admins."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SESSION = SessionFacts(
 FOUND = server(mas_sessions=(SESSION,))
 PASSED = {
     "the user is an admin": server(mas_sessions=(replace(SESSION, may_be_admin=True),)),
-    "the session has no such rights": server(mas_sessions=(replace(SESSION, is_admin=False),)),
-    "it has expired": server(mas_sessions=(replace(SESSION, expires=days_ago(1)),)),
-    "there is none": server(),
+    "the session has no admin rights": server(mas_sessions=(replace(SESSION, is_admin=False),)),
+    "the session has expired": server(mas_sessions=(replace(SESSION, expires=days_ago(1)),)),
+    "there is no session": server(),
 }
 
 

@@ -1,4 +1,4 @@
-"""Background updates that do not come to an end."""
+"""Background updates that do not finish."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from tests.unit.audit.rules.case import finding, findings, server
 
 FOUND = server(update_running="event_search", update_at_baseline="event_search")
 PASSED = {
-    "none is running": server(),
-    "one is, and nobody knows for how long": server(update_running="event_search"),
-    "another was running then": server(update_running="event_search", update_at_baseline="receipts"),
-    "the one that was running then is done": server(update_at_baseline="event_search"),
+    "no update is running": server(),
+    "no baseline says how long the update has been running": server(update_running="event_search"),
+    "another update was running at the baseline": server(
+        update_running="event_search", update_at_baseline="receipts"
+    ),
+    "the update of the baseline has finished": server(update_at_baseline="event_search"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Personal tokens with admin rights that end within days."""
+"""Personal tokens with admin rights that expire within days."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ SESSION = SessionFacts(
 )
 FOUND = server(mas_sessions=(SESSION,))
 PASSED = {
-    "it lasts longer": server(mas_sessions=(replace(SESSION, expires=NOW + 8 * DAY),)),
-    "it has ended": server(mas_sessions=(replace(SESSION, expires=NOW),)),
-    "it never ends": server(mas_sessions=(replace(SESSION, expires=None),)),
-    "it was made for hours": server(mas_sessions=(replace(SESSION, created=NOW, expires=NOW + DAY),)),
-    "it has no admin rights": server(mas_sessions=(replace(SESSION, is_admin=False),)),
-    "there is none": server(),
+    "the token expires later": server(mas_sessions=(replace(SESSION, expires=NOW + 8 * DAY),)),
+    "the token has expired": server(mas_sessions=(replace(SESSION, expires=NOW),)),
+    "the token never expires": server(mas_sessions=(replace(SESSION, expires=None),)),
+    "the token was created for one day": server(
+        mas_sessions=(replace(SESSION, created=NOW, expires=NOW + DAY),)
+    ),
+    "the token has no admin rights": server(mas_sessions=(replace(SESSION, is_admin=False),)),
+    "there is no token": server(),
 }
 
 

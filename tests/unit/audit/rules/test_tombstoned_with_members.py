@@ -1,4 +1,4 @@
-"""Rooms that were replaced, and are still lived in."""
+"""Replaced rooms that still have local members."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FOUND = chess(
     facts={"tombstoned": True, "replacement": RoomId("!new:example.org")},
 )
 PASSED = {
-    "it was not replaced": chess({ALICE: "join"}, facts={"tombstoned": False}),
-    "nobody looked": chess({ALICE: "join"}),
-    "all have left": chess({MALLORY: "join"}, facts={"tombstoned": True}),
+    "the room was not replaced": chess({ALICE: "join"}, facts={"tombstoned": False}),
+    "the tombstone was not read": chess({ALICE: "join"}),
+    "no local user is in the room": chess({MALLORY: "join"}, facts={"tombstoned": True}),
 }
 
 

@@ -1,4 +1,4 @@
-"""Personal tokens with admin rights and without an end."""
+"""Personal tokens with admin rights that never expire."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SESSION = SessionFacts(
 )
 FOUND = server(mas_sessions=(SESSION,))
 PASSED = {
-    "it ends": server(mas_sessions=(replace(SESSION, expires=NOW + 1),)),
-    "it has no admin rights": server(mas_sessions=(replace(SESSION, is_admin=False),)),
-    "it is a client's session": server(mas_sessions=(replace(SESSION, kind="client"),)),
-    "there is none": server(),
+    "the token expires": server(mas_sessions=(replace(SESSION, expires=NOW + 1),)),
+    "the token has no admin rights": server(mas_sessions=(replace(SESSION, is_admin=False),)),
+    "the session is from a client": server(mas_sessions=(replace(SESSION, kind="client"),)),
+    "there is no token": server(),
 }
 
 

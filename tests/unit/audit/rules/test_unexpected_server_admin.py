@@ -14,7 +14,9 @@ OPTIONS = {"server_admins": (ADMIN,)}
 FOUND = server(admins=(account(ADMIN, admin=True), account(BOB, admin=True)))
 PASSED = {
     "all are on the list": server(admins=(account(ADMIN, admin=True),)),
-    "who is deactivated can do nothing": server(admins=(account(BOB, state=AccountState.DEACTIVATED),)),
+    "the admin who is not listed is deactivated": server(
+        admins=(account(BOB, state=AccountState.DEACTIVATED),)
+    ),
 }
 
 

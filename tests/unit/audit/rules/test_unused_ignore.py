@@ -1,4 +1,4 @@
-"""Ignores that match nothing."""
+"""Ignore entries that match no finding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from tests.unit.audit.rules.case import CHESS, finding
 
 FOUND = IgnoreFacts(rule="no-local-control", subject=CHESS, reason="archive", until="2027-01-01")
 PASSED = {
-    "it matches": IgnoreFacts(rule="no-local-control", subject=CHESS, reason="archive", matched=True),
+    "the entry matches a finding": IgnoreFacts(
+        rule="no-local-control", subject=CHESS, reason="archive", matched=True
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Rooms whose levels take little to change."""
+"""Rooms in which a low level is enough to change power levels."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tests.unit.power.rooms import ALICE, MALLORY, levels
 _WEAK = levels({ALICE: 100}, events={"m.room.power_levels": 25})
 FOUND = chess({ALICE: "join"}, power_levels=_WEAK)
 PASSED = {
-    "it takes 50": chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={})),
-    "there are no levels yet": chess({ALICE: "join"}, power_levels=None),
-    "nobody of ours is in it": chess({MALLORY: "join"}, power_levels=_WEAK),
+    "level 50 is needed": chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={})),
+    "the room has no power levels event": chess({ALICE: "join"}, power_levels=None),
+    "no local user is in the room": chess({MALLORY: "join"}, power_levels=_WEAK),
 }
 
 
