@@ -1,4 +1,4 @@
-"""A person with a browser, who types the code of a device on MAS's page: the stand-in's, or a real one's."""
+"""A browser that enters a device code on the page of MAS, of the stand-in or of a real one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from http.cookiejar import CookieJar
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urljoin
 
-_PAGES = 6  # at most, until the device is allowed
+_MAX_PAGES = 6  # until the device is allowed
 
 
 class _Forms(HTMLParser):
-    """The forms of a page: where each goes, and its fields; a choice of buttons is the value of one field."""
+    """The forms of a page: the action of each, and the values of its fields. Buttons are a field, too."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -28,37 +28,37 @@ class _Forms(HTMLParser):
 
 
 def allow(url: str, code: str, username: str, password: str, *, deny: bool = False) -> str:
-    """Type the code on the page for it, sign in, and allow the device; return the last page.
+    """Enter a device code, sign in, and allow the device; return the last page.
 
     Args:
         url: MAS's base URL.
         code: the code that the device shows.
-        username: who signs in.
-        password: their password.
-        deny: deny the device instead.
+        username: the name of the user who signs in.
+        password: the password of the user.
+        deny: deny the device instead of allowing it.
     """
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     decision = "reject" if deny else "consent"
-    typed = {"code": code, "username": username, "password": password, "action": decision}
-    typed["confirm_device"] = "on"
+    values = {"code": code, "username": username, "password": password, "action": decision}
+    values["confirm_device"] = "on"
     target, text = urljoin(url, "link"), ""
     data: bytes | None = None
-    for _ in range(_PAGES):
+    for _ in range(_MAX_PAGES):
         try:
             with opener.open(target, data, timeout=60) as answer:
                 target, text = str(answer.url), str(answer.read().decode())
         except HTTPError as error:
             with error:
                 return str(error.read().decode())
-        form = next((one for one in _Forms(text).forms if _leads_on(one[1], decision)), None)
+        form = next((form for form in _Forms(text).forms if _is_next_step(form[1], decision)), None)
         if form is None:
             break
         target = urljoin(target, form[0])
-        data = urlencode({name: typed.get(name, values[0]) for name, values in form[1].items()}).encode()
+        data = urlencode({name: values.get(name, defaults[0]) for name, defaults in form[1].items()}).encode()
     return text
 
 
-def _leads_on(fields: dict[str, list[str]], decision: str) -> bool:
+def _is_next_step(fields: dict[str, list[str]], decision: str) -> bool:
     if "action" in fields:
         return decision in fields["action"]
     return bool(fields.keys() & {"code", "username"})

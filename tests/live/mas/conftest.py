@@ -1,4 +1,4 @@
-"""A Synapse that delegates to MAS, and everything that is said to MAS validated."""
+"""Fixtures of a Synapse that delegates to MAS. Each request to MAS and each answer is validated."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.live.conftest import Newcomer, Synadmin
-    from tests.live.mas.world import World
+    from tests.live.mas.world import MasHomeserver
 
 
 @pytest.fixture(scope="session")
-def mas_homeserver() -> Iterator[World]:
-    """A Synapse, the MAS that it delegates to, and an admin of both."""
-    with running() as world:
-        yield world
+def mas_homeserver() -> Iterator[MasHomeserver]:
+    """A Synapse and the MAS that it delegates to."""
+    with running() as mas:
+        yield mas
 
 
 @pytest.fixture
-def scene(mas_homeserver: World, synadmin: Synadmin, newcomer: Newcomer) -> MasScene:
-    """A room and the people around it, there."""
-    return MasScene(mas_homeserver.server, synadmin, newcomer, world=mas_homeserver)
+def scene(mas_homeserver: MasHomeserver, synadmin: Synadmin, newcomer: Newcomer) -> MasScene:
+    """A room and its users on the Synapse with MAS."""
+    return MasScene(mas_homeserver.server, synadmin, newcomer, mas_homeserver=mas_homeserver)
 
 
 @pytest.fixture(autouse=True)
-def _every_exchange_fits_the_description(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test in which MAS was asked for, or answered, what its description does not have."""
+def _exchanges_match_the_description(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which a request to MAS or its answer does not match the description of the admin API."""
     yield
     if "mas_homeserver" in request.fixturenames:
-        world: World = request.getfixturevalue("mas_homeserver")
-        found, world.violations = world.violations, []
+        mas: MasHomeserver = request.getfixturevalue("mas_homeserver")
+        found, mas.violations = mas.violations, []
         assert found == []

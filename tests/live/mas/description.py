@@ -1,10 +1,10 @@
-"""The shapes of MAS's admin API, and whether an exchange has them.
+"""Validation of requests to the admin API of MAS and of their answers.
 
-MAS's own OpenAPI document is not part of this repository: its text is under the AGPL. Where it is at hand,
-every exchange is validated against it: the file that ``SYNADMIN_TEST_MAS_OPENAPI`` names, else
-``../shared/mas-openapi.json``. ``operations.json`` has the same shapes in a notation of its own, permits no
-surplus fields, and is there everywhere. A test compares the two. Neither has what MAS serves outside of
-``/api/admin/v1``: discovery, OAuth, introspection, and what Matrix clients ask for.
+``operations.json`` describes all operations in a short notation. Fields that it does not name are violations.
+The OpenAPI document of MAS is not part of this repository: its text is under the AGPL. Where the document is
+available, each request and answer is validated against it, too. ``SYNADMIN_TEST_MAS_OPENAPI`` names its file;
+the default is ``../shared/mas-openapi.json``. A test compares the two descriptions. Both describe only
+``/api/admin/v1``: without discovery, OAuth, introspection and the client-server API.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ BASE = "/api/admin/v1"
 _HERE = Path(__file__).parent
 _DOCUMENT = os.environ.get("SYNADMIN_TEST_MAS_OPENAPI", _HERE.parents[3] / "shared" / "mas-openapi.json")
 
-# What the document leaves out, as (operation, status): MAS 1.22.0 answers so, and so does the stand-in.
+# Answers of MAS 1.22.0 and of the stand-in that the document does not have, by operation and status.
 # `*` is every operation.
-LEFT_OUT: dict[str, dict[int, str]] = {
+UNDOCUMENTED: dict[str, dict[int, str]] = {
     "*": {
         400: "no authorization header; an id that is no ULID; bad paging, filters or JSON",
         401: "no valid token, a locked or deactivated owner, or no urn:mas:admin in the token's scope",
@@ -39,9 +39,9 @@ LEFT_OUT: dict[str, dict[int, str]] = {
     },
     "POST /personal-sessions": {410: "the actor is deactivated"},
     "POST /personal-sessions/{id}/regenerate": {403: "the caller does not own the session"},
-    "POST /user-registration-tokens": {409: "there is such a token"},
+    "POST /user-registration-tokens": {409: "the token exists already"},
 }
-# Answers of the framework, which are no JSON.
+# The web framework of MAS answers these statuses without JSON.
 _PLAIN = {400, 405, 415, 422}
 
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$"
@@ -61,15 +61,15 @@ PAGING["count"] = "true|false|only"
 
 
 @cache
-def described() -> dict[str, Any]:
-    """Return our own description."""
-    description: dict[str, Any] = json.loads((_HERE / "operations.json").read_text("utf-8"))
-    return description
+def description() -> dict[str, Any]:
+    """Return the content of ``operations.json``."""
+    operations: dict[str, Any] = json.loads((_HERE / "operations.json").read_text("utf-8"))
+    return operations
 
 
 @cache
-def document() -> dict[str, Any] | None:
-    """Return MAS's own document, if it is at hand."""
+def openapi_document() -> dict[str, Any] | None:
+    """Return the OpenAPI document of MAS, or None if it is not available."""
     path = Path(_DOCUMENT)
     if not path.is_file():
         return None
@@ -78,30 +78,30 @@ def document() -> dict[str, Any] | None:
 
 
 def operation_of(method: str, path: str) -> str | None:
-    """Return the operation that a request is for: ``GET /users/{id}``."""
+    """Return the operation of a request, such as ``GET /users/{id}``."""
     exact = f"{method} {path.removeprefix(BASE)}"
-    if exact in described()["operations"]:
+    if exact in description()["operations"]:
         return exact
-    for operation in described()["operations"]:
+    for operation in description()["operations"]:
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", operation), exact):
             return str(operation)
     return None
 
 
 def violations(request: Request, reply: Reply) -> Iterator[str]:
-    """Yield what of an exchange does not fit the description, or the document."""
+    """Yield each difference of a request and its answer from the description or the document."""
     operation = operation_of(request.method, request.path)
     if operation is None:
         yield f"{request.method} {request.path}: no such operation"
         return
     if reply.status == 404 and reply.json is None:
-        return  # not served here: the page that MAS answers with for any path
-    for text in (*_of_request(operation, request), *_of_reply(operation, reply)):
+        return  # MAS does not serve the admin API here: it answers with a page
+    for text in (*_request_errors(operation, request), *_reply_errors(operation, reply)):
         yield f"{operation} {reply.status}: {text}"
 
 
-def _of_request(operation: str, request: Request) -> Iterator[str]:
-    facts = described()["operations"][operation]
+def _request_errors(operation: str, request: Request) -> Iterator[str]:
+    facts = description()["operations"][operation]
     known = dict(facts.get("query", {}))
     if facts.get("paged"):
         known |= PAGING
@@ -120,36 +120,36 @@ def _of_request(operation: str, request: Request) -> Iterator[str]:
         if body not in (None, {}):
             yield "the request has a body, and none is described"
     elif body is not None or not facts.get("body_optional"):
-        yield from _errors(_object(facts["body"]), body)
-        yield from _of_document(operation, "requestBody", body)
+        yield from _errors(_object_schema(facts["body"]), body)
+        yield from _document_errors(operation, "requestBody", body)
 
 
-def _of_reply(operation: str, reply: Reply) -> Iterator[str]:
-    answers = described()["operations"][operation]["answers"]
-    left_out = LEFT_OUT["*"] | LEFT_OUT.get(operation, {})
+def _reply_errors(operation: str, reply: Reply) -> Iterator[str]:
+    answers = description()["operations"][operation]["answers"]
+    undocumented = UNDOCUMENTED["*"] | UNDOCUMENTED.get(operation, {})
     if str(reply.status) in answers:
         shape = answers[str(reply.status)]
         if shape is None:
             if reply.json is not None or reply.text:
                 yield "it has a body, and none is described"
         elif not (reply.json is None and reply.status in _PLAIN):
-            yield from _errors(_answer(operation, shape), reply.json)
-            yield from _of_document(operation, str(reply.status), reply.json)
-    elif reply.status not in left_out and reply.status not in _PLAIN:
-        yield "the status is neither described nor named as left out"
+            yield from _errors(_answer_schema(operation, shape), reply.json)
+            yield from _document_errors(operation, str(reply.status), reply.json)
+    elif reply.status not in undocumented and reply.status not in _PLAIN:
+        yield "the status is neither described nor known as undocumented"
     elif reply.json is not None:
-        yield from _errors(_answer(operation, "errors"), reply.json)
+        yield from _errors(_answer_schema(operation, "errors"), reply.json)
 
 
-def _of_document(operation: str, part: str, value: object) -> Iterator[str]:
-    whole = document()
-    if whole is None:
+def _document_errors(operation: str, part: str, value: object) -> Iterator[str]:
+    openapi = openapi_document()
+    if openapi is None:
         return
     method, _, path = operation.partition(" ")
-    described_there = whole["paths"][BASE + path][method.lower()]
-    content = described_there["requestBody"] if part == "requestBody" else described_there["responses"][part]
+    documented = openapi["paths"][BASE + path][method.lower()]
+    content = documented["requestBody"] if part == "requestBody" else documented["responses"][part]
     schema = content["content"]["application/json"]["schema"]
-    yield from _errors({**schema, "components": whole["components"]}, value)
+    yield from _errors({**schema, "components": openapi["components"]}, value)
 
 
 def _errors(schema: Mapping[str, Any], value: object) -> Iterator[str]:
@@ -157,7 +157,7 @@ def _errors(schema: Mapping[str, Any], value: object) -> Iterator[str]:
         yield f"{error.json_path}: {error.message}"
 
 
-# From the notation to JSON schema
+# JSON schemas of the short notation
 
 
 def schema_of(kind: str) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def schema_of(kind: str) -> dict[str, Any]:
     return _SCHEMAS[kind]
 
 
-def _object(
+def _object_schema(
     fields: Mapping[str, str | Mapping[str, Any]], *, optional: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     required = [
@@ -192,29 +192,29 @@ def _object(
     }
 
 
-def _answer(operation: str, shape: str) -> dict[str, Any]:
-    resources = described()["resources"]
-    itself = _object({"self": "text"})
+def _answer_schema(operation: str, shape: str) -> dict[str, Any]:
+    resources = description()["resources"]
+    self_link = _object_schema({"self": "text"})
     if shape == "errors":
-        title = {"type": "array", "minItems": 1, "items": _object({"title": "text"})}
-        return _object({"errors": title})
+        title = {"type": "array", "minItems": 1, "items": _object_schema({"title": "text"})}
+        return _object_schema({"errors": title})
     if not shape.startswith("page "):
         if operation in {"GET /site-config", "GET /version"}:
-            return _object(resources[shape])
-        return _object({"data": _resource(shape), "links": itself})
-    links = _object(dict.fromkeys(("self", "first", "last", "next", "prev"), "text"))
+            return _object_schema(resources[shape])
+        return _object_schema({"data": _resource_schema(shape), "links": self_link})
+    links = _object_schema(dict.fromkeys(("self", "first", "last", "next", "prev"), "text"))
     links["required"] = ["self"]
-    data = {"type": "array", "items": _resource(shape.removeprefix("page "), in_page=True)}
-    meta = _object({"count": "count"})
-    return _object({"meta": meta, "data": data, "links": links}, optional=("meta", "data"))
+    data = {"type": "array", "items": _resource_schema(shape.removeprefix("page "), in_page=True)}
+    meta = _object_schema({"count": "count"})
+    return _object_schema({"meta": meta, "data": data, "links": links}, optional=("meta", "data"))
 
 
-def _resource(kind: str, *, in_page: bool = False) -> dict[str, Any]:
-    # MAS writes null where there is nothing: every attribute is there but the token, which is shown once.
-    attributes = _object(described()["resources"][kind])
+def _resource_schema(kind: str, *, in_page: bool = False) -> dict[str, Any]:
+    # MAS sends null for a missing value, so each attribute is required. Only a new session has its token.
+    attributes = _object_schema(description()["resources"][kind])
     attributes["required"] = [name for name in attributes["properties"] if name != "access_token"]
     fields: dict[str, Any] = {"type": {"const": kind}, "id": "id", "attributes": attributes}
-    fields["links"] = _object({"self": "text"})
+    fields["links"] = _object_schema({"self": "text"})
     if in_page:
-        fields["meta"] = _object({"page": _object({"cursor": "text"})})
-    return _object(fields)
+        fields["meta"] = _object_schema({"page": _object_schema({"cursor": "text"})})
+    return _object_schema(fields)

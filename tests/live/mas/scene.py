@@ -1,4 +1,4 @@
-"""A room and the people around it, where MAS keeps the accounts: what the recovery tests need."""
+"""The scene of the recovery tests on a Synapse that delegates to MAS."""
 
 from __future__ import annotations
 
@@ -12,61 +12,63 @@ if TYPE_CHECKING:
 
     from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Answer
-    from tests.live.mas.world import World
+    from tests.live.mas.world import MasHomeserver
 
 _KINDS = ("compat-sessions", "oauth2-sessions", "user-sessions", "personal-sessions")
 
 
 @dataclass
 class MasScene(Scene):
-    """A scene on a Synapse that delegates to MAS; people's fates are MAS's business.
+    """A scene on a Synapse that delegates to MAS. MAS deactivates and locks the accounts.
 
     Attributes:
-        world: the servers.
+        mas_homeserver: the servers.
     """
 
-    world: World | None = None
+    mas_homeserver: MasHomeserver | None = None
 
     @property
-    def mas(self) -> World:
-        assert self.world is not None
-        return self.world
+    def mas(self) -> MasHomeserver:
+        assert self.mas_homeserver is not None
+        return self.mas_homeserver
 
     @property
     def admin(self) -> Person:
         return self.mas.admin
 
     def someone(self, name: str = "alice") -> Person:
-        who = self.mas.someone(name)
+        who = self.mas.new_user(name)
         self.people.append(who)
         return who
 
     def deactivate(self, who: Person, *, erase: bool = False) -> None:
         self.mas.api("POST", f"/users/{self.mas.user(who)['id']}/deactivate", {"skip_erase": not erase})
         users = self.admin.synapse.users
-        self.mas.eventually(lambda: bool(users.get(who.user_id).deactivated))
-        self.mas.eventually(lambda: "join" not in self.memberships(who).values())
+        self.mas.wait_until(lambda: bool(users.get(who.user_id).deactivated))
+        self.mas.wait_until(lambda: "join" not in self.memberships(who).values())
 
     def lock(self, who: Person) -> None:
         self.mas.api("POST", f"/users/{self.mas.user(who)['id']}/lock")
-        self.mas.eventually(lambda: bool(self.admin.synapse.users.get(who.user_id).locked))
+        self.mas.wait_until(lambda: bool(self.admin.synapse.users.get(who.user_id).locked))
 
     def standing(self, who: Person) -> Standing:
-        """With MAS's half: what it says of the account, and how many sessions of each kind go on."""
+        """Return the standing in Synapse, with the state of the account and the active sessions at MAS."""
         standing = super().standing(who)
         user = self.mas.user(who)
-        there = {name: user[name] is not None for name in ("locked_at", "deactivated_at")}
-        there |= {"may ask for admin scopes": user["admin"]}
-        sessions = {kind: self._active(kind, user["id"]) for kind in _KINDS if who is not self.admin}
-        return replace(standing, account={**standing.account, **there, **sessions})
+        at_mas = {name: user[name] is not None for name in ("locked_at", "deactivated_at")}
+        at_mas |= {"may ask for admin scopes": user["admin"]}
+        sessions = {kind: self._active_sessions(kind, user["id"]) for kind in _KINDS if who is not self.admin}
+        return replace(standing, account={**standing.account, **at_mas, **sessions})
 
-    def _active(self, kind: str, user_id: str) -> int:
+    def _active_sessions(self, kind: str, user_id: str) -> int:
         field = "actor_user" if kind == "personal-sessions" else "user"
         query = {f"filter[{field}]": user_id, "filter[status]": "active", "count": "only"}
         return int(self.mas.ask("GET", f"/{kind}", query=query).json["meta"]["count"])
 
     def borrowed_tokens(self) -> int:
-        return sum(self._active("personal-sessions", self.mas.user(who)["id"]) for who in self.people)
+        return sum(
+            self._active_sessions("personal-sessions", self.mas.user(who)["id"]) for who in self.people
+        )
 
     def run(
         self, *arguments: str, acting: Person | None = None, env: Mapping[str, str] | None = None

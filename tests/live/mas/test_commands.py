@@ -1,4 +1,4 @@
-"""The commands for what only MAS has: sessions, addresses, links, registration and personal tokens."""
+"""The commands of MAS: sessions, e-mail addresses, upstream links, registration tokens, personal tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.live.mas.world import API
 
 if TYPE_CHECKING:
     from tests.live.conftest import Answer, Synadmin
-    from tests.live.mas.world import World
+    from tests.live.mas.world import MasHomeserver
 
 
 class Run(Protocol):
@@ -20,8 +20,8 @@ class Run(Protocol):
 
 
 @pytest.fixture
-def run(mas_homeserver: World, synadmin: Synadmin) -> Run:
-    """Run a command as the admin of both."""
+def run(mas_homeserver: MasHomeserver, synadmin: Synadmin) -> Run:
+    """Return a function that runs a command as an admin of Synapse and MAS."""
 
     def call(*arguments: str, stdin: str | None = None) -> Answer:
         return synadmin(*arguments, server=mas_homeserver.server, acting=mas_homeserver.admin, stdin=stdin)
@@ -34,7 +34,7 @@ def records(answer: Answer) -> list[dict[str, Any]]:
     return list(json.loads(answer.stdout))
 
 
-def test_mas_show_shows_the_service(mas_homeserver: World, run: Run) -> None:
+def test_mas_show_shows_the_service(mas_homeserver: MasHomeserver, run: Run) -> None:
     answer = run("mas", "show", "-o", "json")
     assert answer.code == 0, answer.stderr
     shown = json.loads(answer.stdout)
@@ -43,8 +43,8 @@ def test_mas_show_shows_the_service(mas_homeserver: World, run: Run) -> None:
     assert shown["version"].startswith("1.")
 
 
-def test_sessions_are_listed_and_ended(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_sessions_are_listed_and_ended(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
     mas_homeserver.personal_token(mas_homeserver.user(alice)["id"], API)
     found = records(run("user", "sessions", alice.user_id, "-o", "json"))
     assert sorted(one["kind"] for one in found) == ["compatibility", "personal"]
@@ -59,16 +59,16 @@ def test_sessions_are_listed_and_ended(mas_homeserver: World, run: Run) -> None:
     assert (again["outcome"], again["message"]) == ("done", "no session to end")
 
 
-def test_session_in_use_is_kept(mas_homeserver: World, run: Run) -> None:
+def test_session_in_use_is_kept(mas_homeserver: MasHomeserver, run: Run) -> None:
     admin = mas_homeserver.admin.user_id
     assert run("user", "end-sessions", admin, "--yes").code == 0
     assert run("mas", "show").code == 0
-    (again,) = records(run("user", "end-sessions", admin, "-o", "json"))  # nothing to ask about
+    (again,) = records(run("user", "end-sessions", admin, "-o", "json"))  # no session to end, so no question
     assert again["message"] == "no session to end"
 
 
-def test_email_addresses_are_added_and_removed(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_email_addresses_are_added_and_removed(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
     address = f"{secrets.token_hex(4)}@example.org"
     assert records(run("user", "email", "add", alice.user_id, address, "-o", "json"))[0]["outcome"] == "done"
     assert [one["email"] for one in records(run("user", "email", "list", alice.user_id, "-o", "json"))] == [
@@ -80,8 +80,8 @@ def test_email_addresses_are_added_and_removed(mas_homeserver: World, run: Run) 
     assert records(run("user", "email", "list", alice.user_id, "-o", "json")) == []
 
 
-def test_upstream_links_are_added_and_removed(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_upstream_links_are_added_and_removed(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
     providers = records(run("user", "link", "providers", "-o", "json"))
     assert records(run("user", "link", "list", alice.user_id, "-o", "json")) == []
     if not providers:
@@ -121,7 +121,7 @@ def test_registration_tokens_of_mas_are_managed(run: Run) -> None:
 
 
 def test_personal_token_for_cron_is_created_and_revoked(
-    mas_homeserver: World, run: Run, synadmin: Synadmin
+    mas_homeserver: MasHomeserver, run: Run, synadmin: Synadmin
 ) -> None:
     admin = mas_homeserver.admin
     without_end = run("mas", "token", "create", admin.user_id, "--name", "nightly", "--yes")
@@ -154,8 +154,8 @@ def test_personal_token_for_cron_is_created_and_revoked(
     assert again["message"] == "already revoked"
 
 
-def test_api_sends_any_operation_to_mas(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_api_sends_any_operation_to_mas(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
     name = alice.user_id[1:].partition(":")[0]
     answer = run("api", "GET", f"/api/admin/v1/users/by-username/{name}")
     assert json.loads(answer.stdout)["data"]["attributes"]["username"] == name

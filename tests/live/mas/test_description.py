@@ -1,4 +1,4 @@
-"""What validates the exchanges with MAS sees what does not fit."""
+"""The validation of requests to MAS and of their answers reports each difference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synadmin.sandbox.mas.web import Reply, Request
-from tests.live.mas.description import BASE, LEFT_OUT, described, violations
+from tests.live.mas.description import BASE, UNDOCUMENTED, description, violations
 
 USER = "01FV1XT8X1CXW4FAXT9SH13TVE"
 ATTRIBUTES = {
@@ -21,7 +21,7 @@ ATTRIBUTES = {
 }
 
 
-def found(
+def validate(
     reply: Reply, method: str = "GET", path: str = f"/users/{USER}", body: object = None, **query: str
 ) -> list[str]:
     content = b"" if body is None else json.dumps(body).encode()
@@ -36,10 +36,10 @@ def user(**attributes: object) -> dict[str, Any]:
 
 
 def test_answers_that_match_the_description_pass() -> None:
-    assert found(Reply(200, user())) == []
-    assert found(Reply(404, {"errors": [{"title": "x"}]})) == []
-    assert found(Reply(200, user()), "POST", f"/users/{USER}/deactivate", {"skip_erase": True}) == []
-    assert found(Reply(200, user()), "POST", f"/users/{USER}/deactivate") == []
+    assert validate(Reply(200, user())) == []
+    assert validate(Reply(404, {"errors": [{"title": "x"}]})) == []
+    assert validate(Reply(200, user()), "POST", f"/users/{USER}/deactivate", {"skip_erase": True}) == []
+    assert validate(Reply(200, user()), "POST", f"/users/{USER}/deactivate") == []
 
 
 @pytest.mark.parametrize(
@@ -56,18 +56,18 @@ def test_answers_that_match_the_description_pass() -> None:
     ids=str,
 )
 def test_answers_that_differ_from_the_description_are_named(reply: Reply, words: str) -> None:
-    assert any(words in text for text in found(reply))
+    assert any(words in text for text in validate(reply))
 
 
 def test_requests_are_checked_against_the_description() -> None:
-    assert found(Reply(200, user()), full="true") != []
-    assert found(Reply(200, user()), "POST", f"/users/{USER}/lock", {"reason": "x"}) != []
-    assert found(Reply(200, user()), "POST", f"/users/{USER}/set-admin", {"admin": 1}) != []
-    assert found(Reply(200, user()), "PATCH") != []
+    assert validate(Reply(200, user()), full="true") != []
+    assert validate(Reply(200, user()), "POST", f"/users/{USER}/lock", {"reason": "x"}) != []
+    assert validate(Reply(200, user()), "POST", f"/users/{USER}/set-admin", {"admin": 1}) != []
+    assert validate(Reply(200, user()), "PATCH") != []
 
 
 def test_additions_to_the_description_name_known_operations() -> None:
-    assert set(LEFT_OUT) - {"*"} <= set(described()["operations"])
-    for operation, statuses in LEFT_OUT.items():
-        answers = described()["operations"].get(operation, {"answers": {}})["answers"]
+    assert set(UNDOCUMENTED) - {"*"} <= set(description()["operations"])
+    for operation, statuses in UNDOCUMENTED.items():
+        answers = description()["operations"].get(operation, {"answers": {}})["answers"]
         assert not {str(status) for status in statuses} & set(answers)

@@ -1,4 +1,4 @@
-"""Signing in by device code where MAS manages the accounts, as a person does it in a browser."""
+"""``synadmin login`` by device code where MAS manages the accounts, with a simulated browser."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.live.conftest import Synadmin
-    from tests.live.mas.world import World
+    from tests.live.mas.world import MasHomeserver
 
 
-def sign_in(world: World, home: Path, name: str, password: str) -> str:
-    """Run ``synadmin login``, type its code in a browser, and return what it says afterwards."""
-    arguments = ("login", "--homeserver", world.server.url, "--expires", "7d")
+def sign_in(mas: MasHomeserver, home: Path, name: str, password: str) -> str:
+    """Run ``synadmin login``, enter its code in a browser, and return the output after the code."""
+    arguments = ("login", "--homeserver", mas.server.url, "--expires", "7d")
     with subprocess.Popen(
         [sys.executable, "-m", "synadmin", *arguments],
         cwd=home,
@@ -33,23 +33,23 @@ def sign_in(world: World, home: Path, name: str, password: str) -> str:
         text=True,
     ) as process:
         assert process.stderr is not None
-        shown = process.stderr.readline()
-        code = re.search(r"type the code (\w+)\.", shown)
-        assert code is not None, shown
-        allow(world.url, code[1], name, password)
-        rest = process.stderr.read()
-        assert process.wait(120) == 0, rest
-    return rest
+        prompt = process.stderr.readline()
+        code = re.search(r"type the code (\w+)\.", prompt)
+        assert code is not None, prompt
+        allow(mas.url, code[1], name, password)
+        output = process.stderr.read()
+        assert process.wait(120) == 0, output
+    return output
 
 
 def test_login_gives_one_token_for_both_admin_apis(
-    mas_homeserver: World, synadmin: Synadmin, tmp_path: Path
+    mas_homeserver: MasHomeserver, synadmin: Synadmin, tmp_path: Path
 ) -> None:
-    name, password = mas_homeserver.with_password("olga")
+    name, password = mas_homeserver.new_user_with_password("olga")
     user = mas_homeserver.user(name)
     mas_homeserver.api("POST", f"/users/{user['id']}/set-admin", {"admin": True})
-    rest = sign_in(mas_homeserver, tmp_path, name, password)
-    assert "a server admin" in rest
+    output = sign_in(mas_homeserver, tmp_path, name, password)
+    assert "a server admin" in output
     settings = {"SYNADMIN_HOMESERVER": "", "SYNADMIN_ACCESS_TOKEN": ""}
     server, admin = mas_homeserver.server, mas_homeserver.admin
     who = json.loads(synadmin("whoami", "-o", "json", server=server, acting=admin, env=settings).stdout)
@@ -57,8 +57,8 @@ def test_login_gives_one_token_for_both_admin_apis(
     assert (who["server_admin"], who["mas_admin"], who["device_id"]) == (True, True, None)
     assert sorted(who["scopes"]) == ["urn:mas:admin", "urn:matrix:client:api:*", "urn:synapse:admin:*"]
     assert who["expires_at"] is not None
-    looked = synadmin("status", "--profiles", "default", "-o", "json", server=server, acting=admin)
-    (record,) = json.loads(looked.stdout)
+    status = synadmin("status", "--profiles", "default", "-o", "json", server=server, acting=admin)
+    (record,) = json.loads(status.stdout)
     assert (record["error"], record["token_expires_at"]) == (None, who["expires_at"])
     filters = {"filter[user]": user["id"], "filter[status]": "active"}
     assert mas_homeserver.ask("GET", "/oauth2-sessions", query=filters).json["data"] == []
@@ -67,27 +67,27 @@ def test_login_gives_one_token_for_both_admin_apis(
     assert mas_homeserver.ask("GET", "/personal-sessions", query=filters).json["data"] == []
 
 
-@pytest.mark.skipif(REAL is not None, reason="a real MAS has no knobs")
+@pytest.mark.skipif(REAL is not None, reason="only the stand-in has knobs")
 def test_token_pair_is_refreshed_without_the_mas_admin_api(
-    mas_homeserver: World, synadmin: Synadmin, tmp_path: Path
+    mas_homeserver: MasHomeserver, synadmin: Synadmin, tmp_path: Path
 ) -> None:
-    name, password = mas_homeserver.with_password("otto")
+    name, password = mas_homeserver.new_user_with_password("otto")
     user = mas_homeserver.user(name)
     mas_homeserver.api("POST", f"/users/{user['id']}/set-admin", {"admin": True})
     server, admin = mas_homeserver.server, mas_homeserver.admin
     settings = {"SYNADMIN_HOMESERVER": "", "SYNADMIN_ACCESS_TOKEN": ""}
-    # So short that each run renews it.
+    # The lifetime is so short that each run refreshes the token.
     with mas_homeserver.knobs(adminapi=False, access_token_seconds=20):
-        rest = sign_in(mas_homeserver, tmp_path, name, password)
-        assert "no personal token could be made" in rest
+        output = sign_in(mas_homeserver, tmp_path, name, password)
+        assert "no personal token could be made" in output
         (profile,) = (tmp_path).rglob("default.env")
-        held = {profile.read_text("utf-8")}
+        profiles = {profile.read_text("utf-8")}
         for _ in range(2):
             answer = synadmin("whoami", "-o", "json", server=server, acting=admin, env=settings)
             assert answer.code == 0, answer
             assert json.loads(answer.stdout)["user_id"] == server.user_id(name)
-            held.add(profile.read_text("utf-8"))
+            profiles.add(profile.read_text("utf-8"))
         answer = synadmin("status", "--profiles", "default", server=server, acting=admin)
         assert answer.code == 0, answer
-        held.add(profile.read_text("utf-8"))
-    assert len(held) == 4
+        profiles.add(profile.read_text("utf-8"))
+    assert len(profiles) == 4

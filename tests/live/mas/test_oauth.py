@@ -1,6 +1,6 @@
-"""Signing in at MAS: by device code, with a client's own credentials, and with refresh tokens.
+"""OAuth of MAS: device codes, client credentials and refresh tokens.
 
-The same file runs against a real MAS (``tests/live/mas/world.py`` says how).
+These tests can run against a real MAS: see ``tests/live/mas/world.py``.
 """
 
 from __future__ import annotations
@@ -14,56 +14,56 @@ from tests.live.mas.browser import allow
 from tests.live.mas.world import ALL_SCOPES, API, DEVICE_CODE, MAS_ADMIN
 
 if TYPE_CHECKING:
-    from tests.live.mas.world import World
+    from tests.live.mas.world import MasHomeserver
 
 DEVICE = "urn:matrix:client:device:ABCDEFGHIJ"
 
 
-def begun(world: World, scope: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Begin a sign-in: the grant, and the form that asks for its tokens."""
-    client_id = world.register_client()
-    grant = world.oauth("device", {"client_id": client_id, "scope": scope})
+def start_sign_in(mas: MasHomeserver, scope: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Start a sign-in; return the grant, and the form that requests its tokens."""
+    client_id = mas.register_client()
+    grant = mas.oauth("device", {"client_id": client_id, "scope": scope})
     return grant, {"grant_type": DEVICE_CODE, "device_code": grant["device_code"], "client_id": client_id}
 
 
-def outcome(world: World, form: dict[str, str]) -> tuple[int, str]:
-    reply = world.oauth_reply("token", form)
+def token_error(mas: MasHomeserver, form: dict[str, str]) -> tuple[int, str]:
+    reply = mas.oauth_reply("token", form)
     return reply.status, reply.json.get("error", "")
 
 
-def test_device_code_is_pending_then_exchanged_once(mas_homeserver: World) -> None:
-    username, password = mas_homeserver.with_password(admin=True)
-    grant, form = begun(mas_homeserver, ALL_SCOPES)
+def test_device_code_is_pending_then_exchanged_once(mas_homeserver: MasHomeserver) -> None:
+    username, password = mas_homeserver.new_user_with_password(admin=True)
+    grant, form = start_sign_in(mas_homeserver, ALL_SCOPES)
     assert (grant["expires_in"], grant["interval"]) == (1200, 5)
     assert len(grant["user_code"]) == 6
     assert "verification_uri_complete" not in grant
-    assert outcome(mas_homeserver, form) == (403, "authorization_pending")
+    assert token_error(mas_homeserver, form) == (403, "authorization_pending")
     allow(mas_homeserver.url, grant["user_code"], username, password)
     tokens = mas_homeserver.oauth("token", form)
     assert set(tokens["scope"].split()) == set(ALL_SCOPES.split())
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 300)
-    assert outcome(mas_homeserver, form) == (400, "invalid_grant")
+    assert token_error(mas_homeserver, form) == (400, "invalid_grant")
     who = mas_homeserver.introspect(tokens["access_token"])
     assert (who["active"], who["username"]) == (True, username)
     assert mas_homeserver.ask("GET", "/version", token=tokens["access_token"]).status == 200
 
 
-def test_denied_device_code_is_answered_as_denied(mas_homeserver: World) -> None:
-    username, password = mas_homeserver.with_password()
-    grant, form = begun(mas_homeserver, API)
+def test_denied_device_code_is_answered_as_denied(mas_homeserver: MasHomeserver) -> None:
+    username, password = mas_homeserver.new_user_with_password()
+    grant, form = start_sign_in(mas_homeserver, API)
     allow(mas_homeserver.url, grant["user_code"], username, password, deny=True)
-    assert outcome(mas_homeserver, form) == (403, "access_denied")
+    assert token_error(mas_homeserver, form) == (403, "access_denied")
 
 
-def test_user_without_admin_rights_gets_no_admin_scope(mas_homeserver: World) -> None:
-    username, password = mas_homeserver.with_password()
-    grant, form = begun(mas_homeserver, ALL_SCOPES)
+def test_user_without_admin_rights_gets_no_admin_scope(mas_homeserver: MasHomeserver) -> None:
+    username, password = mas_homeserver.new_user_with_password()
+    grant, form = start_sign_in(mas_homeserver, ALL_SCOPES)
     allow(mas_homeserver.url, grant["user_code"], username, password)
-    assert outcome(mas_homeserver, form) == (403, "authorization_pending")
+    assert token_error(mas_homeserver, form) == (403, "authorization_pending")
 
 
-def test_device_of_the_scope_is_created_in_synapse(mas_homeserver: World) -> None:
-    username, password = mas_homeserver.with_password()
+def test_device_of_the_scope_is_created_in_synapse(mas_homeserver: MasHomeserver) -> None:
+    username, password = mas_homeserver.new_user_with_password()
     tokens = mas_homeserver.sign_in_with_device_code(username, password, f"{API} {DEVICE}")
     user_id = mas_homeserver.server.user_id(username)
     person = Person(mas_homeserver.server.url, user_id, tokens["access_token"])
@@ -73,11 +73,11 @@ def test_device_of_the_scope_is_created_in_synapse(mas_homeserver: World) -> Non
         person.close()
     mas_homeserver.oauth_reply("revoke", {"token": tokens["access_token"], "client_id": tokens["client_id"]})
     devices = mas_homeserver.admin.synapse.devices
-    mas_homeserver.eventually(lambda: not devices.list(user_id).devices)
+    mas_homeserver.wait_until(lambda: not devices.list(user_id).devices)
 
 
-def test_refresh_tokens_rotate(mas_homeserver: World) -> None:
-    username, password = mas_homeserver.with_password()
+def test_refresh_tokens_rotate(mas_homeserver: MasHomeserver) -> None:
+    username, password = mas_homeserver.new_user_with_password()
     tokens = mas_homeserver.sign_in_with_device_code(username, password, API)
     form = {"grant_type": "refresh_token", "client_id": tokens["client_id"]}
 
@@ -86,7 +86,7 @@ def test_refresh_tokens_rotate(mas_homeserver: World) -> None:
 
     first = refresh(tokens["refresh_token"])
     assert not mas_homeserver.introspect(tokens["access_token"])["active"]
-    # The answer may have been lost: as long as what it gave is unused, the old one is good once more.
+    # The client may not have received the answer: the old refresh token is valid until a new token is used.
     second = refresh(tokens["refresh_token"])
     assert not mas_homeserver.introspect(first["access_token"])["active"]
     assert refresh(first["refresh_token"])["error"] == "invalid_grant"
@@ -97,7 +97,7 @@ def test_refresh_tokens_rotate(mas_homeserver: World) -> None:
     assert not mas_homeserver.introspect(third["access_token"])["active"]
 
 
-def test_client_credentials_give_a_token_without_a_user(mas_homeserver: World) -> None:
+def test_client_credentials_give_a_token_without_a_user(mas_homeserver: MasHomeserver) -> None:
     form = {"grant_type": "client_credentials", "scope": MAS_ADMIN}
     tokens = mas_homeserver.oauth("token", form, client=mas_homeserver.client)
     assert "refresh_token" not in tokens
@@ -108,12 +108,12 @@ def test_client_credentials_give_a_token_without_a_user(mas_homeserver: World) -
     assert (reply.status, reply.json["error"]) == (401, "invalid_client")
 
 
-def test_equal_client_metadata_gives_one_client(mas_homeserver: World) -> None:
+def test_equal_client_metadata_gives_one_client(mas_homeserver: MasHomeserver) -> None:
     assert mas_homeserver.register_client() == mas_homeserver.register_client()
 
 
 @pytest.mark.parametrize("uri", ["", "http://example.org/", "https://localhost/"])
-def test_client_needs_a_public_redirect_uri(mas_homeserver: World, uri: str) -> None:
+def test_client_needs_a_public_redirect_uri(mas_homeserver: MasHomeserver, uri: str) -> None:
     metadata = {"client_name": "x", "client_uri": uri, "grant_types": [DEVICE_CODE], "response_types": []}
     reply = mas_homeserver.send("POST", "oauth2/registration", metadata)
     assert (reply.status, reply.json["error"]) == (400, "invalid_client_metadata")

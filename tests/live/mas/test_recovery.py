@@ -1,6 +1,6 @@
-"""Rooms regained where MAS manages the accounts, by its admin API: acting as others, and reactivating them.
+"""Control of rooms is regained where MAS manages the accounts: by impersonation, and by reactivation.
 
-Afterwards accounts, sessions and rate limits are as they were before.
+After each run, accounts, sessions and rate limits are the same as before.
 """
 
 from __future__ import annotations
@@ -28,145 +28,146 @@ if TYPE_CHECKING:
     from synadmin.ids import RoomId
     from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Synadmin
-    from tests.live.mas.world import World
+    from tests.live.mas.world import MasHomeserver
     from tests.live.recovery.proxy import Passing
 
-needs_stand_in = pytest.mark.skipif(REAL is not None, reason="a real MAS has no knobs")
+needs_stand_in = pytest.mark.skipif(REAL is not None, reason="only the stand-in has knobs")
 
 
-def deactivate(world: World, who: Person, *, erase: bool = False) -> None:
-    """Deactivate an account at MAS, and wait until Synapse has heard of it."""
-    world.api("POST", f"/users/{world.user(who)['id']}/deactivate", {"skip_erase": not erase})
-    world.eventually(lambda: bool(world.admin.synapse.users.get(who.user_id).deactivated))
-    world.eventually(lambda: not world.admin.synapse.activity.joined_rooms(who.user_id).total)
+def deactivate(mas: MasHomeserver, who: Person, *, erase: bool = False) -> None:
+    """Deactivate an account at MAS, and wait until Synapse has deactivated it."""
+    mas.api("POST", f"/users/{mas.user(who)['id']}/deactivate", {"skip_erase": not erase})
+    mas.wait_until(lambda: bool(mas.admin.synapse.users.get(who.user_id).deactivated))
+    mas.wait_until(lambda: not mas.admin.synapse.activity.joined_rooms(who.user_id).total)
 
 
-def lock(world: World, who: Person) -> None:
-    world.api("POST", f"/users/{world.user(who)['id']}/lock")
-    world.eventually(lambda: bool(world.admin.synapse.users.get(who.user_id).locked))
+def lock(mas: MasHomeserver, who: Person) -> None:
+    mas.api("POST", f"/users/{mas.user(who)['id']}/lock")
+    mas.wait_until(lambda: bool(mas.admin.synapse.users.get(who.user_id).locked))
 
 
-def state_of(world: World, *people: Person) -> list[Any]:
-    """What shall be as before: states at both sides, rate limits, active personal sessions."""
+def state_of(mas: MasHomeserver, *people: Person) -> list[Any]:
+    """Return the state that a run may not change: accounts at both sides, rate limits, personal sessions."""
     found: list[Any] = []
-    for one in people:
-        user, details = world.user(one), world.admin.synapse.users.get(one.user_id)
-        limits = world.admin.synapse.users.ratelimit(one.user_id).as_sent()
+    for person in people:
+        user, details = mas.user(person), mas.admin.synapse.users.get(person.user_id)
+        limits = mas.admin.synapse.users.ratelimit(person.user_id).as_sent()
         filters = {"filter[actor_user]": user["id"], "filter[status]": "active"}
-        sessions = world.ask("GET", "/personal-sessions", query=filters).json["data"]
+        sessions = mas.ask("GET", "/personal-sessions", query=filters).json["data"]
         flags = (details.deactivated, details.locked, details.suspended, details.erased, details.admin)
         at_mas = (user["deactivated_at"] is not None, user["locked_at"] is not None)
-        found.append((one.user_id, flags, at_mas, limits, [one["id"] for one in sessions]))
+        found.append((person.user_id, flags, at_mas, limits, [session["id"] for session in sessions]))
     return found
 
 
-def regain(world: World, synadmin: Synadmin, room_id: RoomId, *options: str) -> RoomResult:
+def regain(mas: MasHomeserver, synadmin: Synadmin, room_id: RoomId, *options: str) -> RoomResult:
     arguments = ("room", "make-admin", room_id, "--yes", "-o", "json", *options)
-    return RoomResult.by(synadmin(*arguments, server=world.server, acting=world.admin))
+    return RoomResult.by(synadmin(*arguments, server=mas.server, acting=mas.admin))
 
 
-def left_by_its_admin(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice, bob = world.someone(), world.someone("bob")
+def admin_left(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = mas.new_user(), mas.new_user("bob")
     return alice.make_room(members=[bob], left=[alice]), (alice, bob)
 
 
-def left_by_its_admin_to_a_moderator(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice, mod = world.someone(), world.someone("mod")
+def admin_left_a_moderator(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, mod = mas.new_user(), mas.new_user("mod")
     levels = {"users": {alice.user_id: 100, mod.user_id: 50}, "events": {"m.room.power_levels": 100}}
     return alice.make_room(members=[mod], exact_levels=levels, left=[alice]), (alice, mod)
 
 
-def everybody_controls(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice, bob = world.someone(), world.someone("bob")
+def all_members_have_control(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = mas.new_user(), mas.new_user("bob")
     levels = {"users": {}, "users_default": 100}
     return alice.make_room(members=[bob], exact_levels=levels, left=[alice]), (alice, bob)
 
 
-def admin_deactivated(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice, bob = world.someone(), world.someone("bob")
+def admin_deactivated(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = mas.new_user(), mas.new_user("bob")
     room_id = alice.make_room(members=[bob])
-    deactivate(world, alice)
+    deactivate(mas, alice)
     return room_id, (alice, bob)
 
 
-def admin_erased(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice, bob = world.someone(), world.someone("bob")
+def admin_erased(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = mas.new_user(), mas.new_user("bob")
     room_id = alice.make_room(members=[bob])
-    deactivate(world, alice, erase=True)
+    deactivate(mas, alice, erase=True)
     return room_id, (alice, bob)
 
 
-def admin_locked_and_gone(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice, bob = world.someone(), world.someone("bob")
+def admin_left_and_locked(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = mas.new_user(), mas.new_user("bob")
     room_id = alice.make_room(members=[bob], left=[alice])
-    lock(world, alice)
+    lock(mas, alice)
     return room_id, (alice, bob)
 
 
-def admin_deactivated_at_synapse_alone(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice, bob = world.someone(), world.someone("bob")
+def admin_deactivated_only_in_synapse(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = mas.new_user(), mas.new_user("bob")
     room_id = alice.make_room(members=[bob])
-    world.admin.call("POST", f"/_synapse/admin/v1/deactivate/{encoded(alice.user_id)}", {"erase": False})
-    world.eventually(lambda: world.admin.membership(room_id, alice) == "leave")
+    mas.admin.call("POST", f"/_synapse/admin/v1/deactivate/{encoded(alice.user_id)}", {"erase": False})
+    mas.wait_until(lambda: mas.admin.membership(room_id, alice) == "leave")
     return room_id, (alice, bob)
 
 
-def creator_left_in_version_12(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice, bob = world.someone(), world.someone("bob")
+def creator_left_in_version_12(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = mas.new_user(), mas.new_user("bob")
     return alice.make_room(version="12", members=[bob], left=[alice]), (alice, bob)
 
 
-def admin_suspended(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice = world.someone()
-    room_id = alice.make_room(members=[world.someone("bob")])
-    world.admin.suspend(alice)
+def admin_suspended(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice = mas.new_user()
+    room_id = alice.make_room(members=[mas.new_user("bob")])
+    mas.admin.suspend(alice)
     return room_id, (alice,)
 
 
-def target_banned(world: World) -> tuple[RoomId, tuple[Person, ...]]:
-    alice = world.someone()
+def target_banned(mas: MasHomeserver) -> tuple[RoomId, tuple[Person, ...]]:
+    alice = mas.new_user()
     room_id = alice.make_room()
-    alice.ban(room_id, world.admin)
+    alice.ban(room_id, mas.admin)
     return room_id, (alice,)
 
 
 SITUATIONS = [
-    (left_by_its_admin, "impersonate"),
-    (left_by_its_admin_to_a_moderator, "impersonate"),
-    (everybody_controls, "impersonate"),
+    (admin_left, "impersonate"),
+    (admin_left_a_moderator, "impersonate"),
+    (all_members_have_control, "impersonate"),
     (creator_left_in_version_12, "impersonate"),
     (target_banned, "impersonate"),
     (admin_deactivated, "reactivate"),
     (admin_erased, "reactivate"),
-    (admin_locked_and_gone, "reactivate"),
-    (admin_deactivated_at_synapse_alone, "reactivate"),
+    (admin_left_and_locked, "reactivate"),
+    (admin_deactivated_only_in_synapse, "reactivate"),
     (admin_suspended, "reactivate"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("situation", "reach"), [pytest.param(one, reach, id=one.__name__) for one, reach in SITUATIONS]
+    ("situation", "permission"),
+    [pytest.param(one, permission, id=one.__name__) for one, permission in SITUATIONS],
 )
 def test_room_is_regained_and_all_else_is_unchanged(
-    mas_homeserver: World,
+    mas_homeserver: MasHomeserver,
     synadmin: Synadmin,
-    situation: Callable[[World], tuple[RoomId, tuple[Person, ...]]],
-    reach: str,
+    situation: Callable[[MasHomeserver], tuple[RoomId, tuple[Person, ...]]],
+    permission: str,
 ) -> None:
     room_id, people = situation(mas_homeserver)
     before = state_of(mas_homeserver, *people)
     refused = regain(mas_homeserver, synadmin, room_id)
-    reason = "target-banned" if situation is target_banned else f"needs-{reach}"
-    assert refused.verdict == (5, "refused", reason, reach), refused.stderr
-    result = regain(mas_homeserver, synadmin, room_id, "--allow", reach)
-    assert result.verdict == (0, "done", None, reach), result
+    reason = "target-banned" if situation is target_banned else f"needs-{permission}"
+    assert refused.verdict == (5, "refused", reason, permission), refused.stderr
+    result = regain(mas_homeserver, synadmin, room_id, "--allow", permission)
+    assert result.verdict == (0, "done", None, permission), result
     assert result.record["control"] is True
     assert state_of(mas_homeserver, *people) == before
     assert "warning" not in result.stderr
 
 
-def test_levels_are_changed_as_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
-    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+def test_levels_are_changed_as_another_user(mas_homeserver: MasHomeserver, synadmin: Synadmin) -> None:
+    alice, bob = mas_homeserver.new_user(), mas_homeserver.new_user("bob")
     room_id = alice.make_room(members=[bob], users={bob: 50})
     before = state_of(mas_homeserver, alice, bob)
     arguments = ("room", "demote", room_id, bob.user_id, "--allow", "impersonate", "--yes")
@@ -177,8 +178,8 @@ def test_levels_are_changed_as_another_user(mas_homeserver: World, synadmin: Syn
     assert state_of(mas_homeserver, alice, bob) == before
 
 
-def test_level_is_set_as_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
-    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+def test_level_is_set_as_another_user(mas_homeserver: MasHomeserver, synadmin: Synadmin) -> None:
+    alice, bob = mas_homeserver.new_user(), mas_homeserver.new_user("bob")
     room_id = alice.make_room(members=[bob])
     before = state_of(mas_homeserver, alice, bob)
     arguments = ("room", "set-power", room_id, bob.user_id, "50", "--allow", "impersonate", "--yes")
@@ -189,8 +190,8 @@ def test_level_is_set_as_another_user(mas_homeserver: World, synadmin: Synadmin)
     assert state_of(mas_homeserver, alice, bob) == before
 
 
-def test_rooms_are_transferred_under_mas(mas_homeserver: World, synadmin: Synadmin) -> None:
-    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+def test_rooms_are_transferred_under_mas(mas_homeserver: MasHomeserver, synadmin: Synadmin) -> None:
+    alice, bob = mas_homeserver.new_user(), mas_homeserver.new_user("bob")
     room_id = alice.make_room(members=[bob])
     arguments = ("room", "transfer", room_id, "--old-owner", alice.user_id, "--to", bob.user_id)
     answer = synadmin(
@@ -206,8 +207,10 @@ def test_rooms_are_transferred_under_mas(mas_homeserver: World, synadmin: Synadm
     assert content["users"][bob.user_id] == 100
 
 
-def test_rate_limits_are_lifted_for_each_impersonated_user(mas_homeserver: World, synadmin: Synadmin) -> None:
-    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+def test_rate_limits_are_lifted_for_each_impersonated_user(
+    mas_homeserver: MasHomeserver, synadmin: Synadmin
+) -> None:
+    alice, bob = mas_homeserver.new_user(), mas_homeserver.new_user("bob")
     rooms = [alice.make_room(members=[bob], left=[alice]) for _ in range(4)]
     before = state_of(mas_homeserver, alice, bob, mas_homeserver.admin)
     arguments = ("room", "make-admin", *rooms, "--allow", "impersonate", "--yes", "-o", "json", "-v")
@@ -217,13 +220,15 @@ def test_rate_limits_are_lifted_for_each_impersonated_user(mas_homeserver: World
     lifted = f"POST /_synapse/admin/v1/users/{encoded(alice.user_id)}/override_ratelimit -> 200"
     assert lifted in answer.stderr
     after = state_of(mas_homeserver, alice, bob, mas_homeserver.admin)
-    # The admin's own personal sessions are the fixture's.
+    # The personal sessions of the admin belong to the fixture.
     assert after == before
 
 
-def test_user_unknown_to_mas_cannot_be_impersonated(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_user_unknown_to_mas_cannot_be_impersonated(
+    mas_homeserver: MasHomeserver, synadmin: Synadmin
+) -> None:
     if mas_homeserver.service is None:
-        pytest.skip("the homeserver's secret is the stand-in's")
+        pytest.skip("only the stand-in makes its secret available")
     from synadmin.client import Synapse
     from synadmin.http.endpoint import Endpoint
 
@@ -232,24 +237,24 @@ def test_user_unknown_to_mas_cannot_be_impersonated(mas_homeserver: World, synad
         synapse.transport.send(
             Endpoint("POST", "/_synapse/mas/provision_user", dict), body={"localpart": name}
         )
-    alice = mas_homeserver.someone()
+    alice = mas_homeserver.new_user()
     room_id = alice.make_room()
-    bridged = mas_homeserver.server.user_id(name)
+    bridged_user = mas_homeserver.server.user_id(name)
     mas_homeserver.admin.call(
-        "POST", f"/_synapse/admin/v1/rooms/{encoded(room_id)}/make_room_admin", {"user_id": bridged}
+        "POST", f"/_synapse/admin/v1/rooms/{encoded(room_id)}/make_room_admin", {"user_id": bridged_user}
     )
     alice.leave(room_id)
     result = regain(mas_homeserver, synadmin, room_id, "--allow", "reactivate")
-    # Only the two of them have power: alice has to be brought in again, and nobody is there to invite her.
+    # Only alice and the bridged user have power. Alice has to rejoin, but no member can invite her.
     assert result.code in {0, 5}
-    assert bridged not in [by for _, by, _ in result.steps]
+    assert bridged_user not in [by for _, by, _ in result.steps]
 
 
 @needs_stand_in
 def test_refusal_without_the_mas_admin_api_names_the_reason(
-    mas_homeserver: World, synadmin: Synadmin
+    mas_homeserver: MasHomeserver, synadmin: Synadmin
 ) -> None:
-    room_id, _ = left_by_its_admin(mas_homeserver)
+    room_id, _ = admin_left(mas_homeserver)
     with mas_homeserver.knobs(adminapi=False):
         result = regain(mas_homeserver, synadmin, room_id, "--allow", "impersonate")
     assert result.verdict == (5, "refused", "needs-impersonate", None)
@@ -261,9 +266,9 @@ def test_refusal_without_the_mas_admin_api_names_the_reason(
     assert "MAS 1.4.0 is too old for acting as other users" in result.message
 
 
-def active_sessions(world: World, who: Person) -> list[str]:
-    filters = {"filter[actor_user]": world.user(who)["id"], "filter[status]": "active"}
-    found = world.ask("GET", "/personal-sessions", query=filters).json["data"]
+def active_sessions(mas: MasHomeserver, who: Person) -> list[str]:
+    filters = {"filter[actor_user]": mas.user(who)["id"], "filter[status]": "active"}
+    found = mas.ask("GET", "/personal-sessions", query=filters).json["data"]
     return [one["attributes"]["human_name"] for one in found]
 
 
@@ -273,9 +278,9 @@ POSITIONS = range(1, 9) if EVERY else (2, 4, 7)
 
 @pytest.mark.parametrize("position", POSITIONS)
 def test_next_run_reverts_temporary_changes_after_a_crash(
-    mas_homeserver: World, synadmin: Synadmin, tmp_path: Path, position: int
+    mas_homeserver: MasHomeserver, synadmin: Synadmin, tmp_path: Path, position: int
 ) -> None:
-    """The run is killed when the server has done the change, and before the command knows."""
+    """The run is killed after the server has made a change, before the command receives the answer."""
     room_id, people = admin_deactivated(mas_homeserver)
     alice = people[0]
     before = state_of(mas_homeserver, *people)
@@ -294,20 +299,20 @@ def test_next_run_reverts_temporary_changes_after_a_crash(
         Proxy(mas_homeserver.server.url, kill) as matrix,
         Proxy(mas_homeserver.url.rstrip("/"), kill) as mas,
     ):
-        here = {"SYNADMIN_HOMESERVER": matrix.here, "SYNADMIN_MAS": mas.here}
+        through_proxies = {"SYNADMIN_HOMESERVER": matrix.here, "SYNADMIN_MAS": mas.here}
         arguments = ("room", "make-admin", room_id, "--allow", "reactivate", "--yes")
-        environment = environment_of(tmp_path, matrix.here, mas_homeserver.admin) | here
+        environment = environment_of(tmp_path, matrix.here, mas_homeserver.admin) | through_proxies
         command = [sys.executable, "-m", "synadmin", *arguments]
         process.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL))
         with process[0]:
             process[0].wait(120)
         assert len(changes) >= position, changes
-        changes.extend([""] * 1000)  # nothing is killed from here on
+        changes.extend([""] * 1000)  # no later change kills the process
         resumed = synadmin(
             *("journal", "resume", "last", "--yes"),
             server=mas_homeserver.server,
             acting=mas_homeserver.admin,
-            env=here,
+            env=through_proxies,
         )
         assert resumed.code == 0, resumed.stderr
     assert state_of(mas_homeserver, *people) == before
@@ -320,9 +325,11 @@ def test_next_run_reverts_temporary_changes_after_a_crash(
 
 
 @needs_stand_in
-@pytest.mark.skipif(not EVERY, reason="it waits twice for a job that does not run: SYNADMIN_TEST_EVERY=1")
+@pytest.mark.skipif(
+    not EVERY, reason="slow, as it waits for a job that does not run: set SYNADMIN_TEST_EVERY=1"
+)
 def test_next_run_deactivates_again_where_the_job_did_not_run(
-    mas_homeserver: World, synadmin: Synadmin
+    mas_homeserver: MasHomeserver, synadmin: Synadmin
 ) -> None:
     room_id, people = admin_deactivated(mas_homeserver)
     before = state_of(mas_homeserver, *people)
@@ -337,23 +344,23 @@ def test_next_run_deactivates_again_where_the_job_did_not_run(
     assert state_of(mas_homeserver, *people) == before
 
 
-@pytest.mark.parametrize("lost", ["cut off", 502])
+@pytest.mark.parametrize("failure", ["cut off", 502])
 def test_personal_session_with_a_lost_answer_is_found_and_revoked(
-    mas_homeserver: World, synadmin: Synadmin, lost: str | int
+    mas_homeserver: MasHomeserver, synadmin: Synadmin, failure: str | int
 ) -> None:
-    room_id, people = left_by_its_admin(mas_homeserver)
+    room_id, people = admin_left(mas_homeserver)
     before = state_of(mas_homeserver, *people)
-    losses: list[str] = []
+    lost_answers: list[str] = []
 
-    def loses(passing: Passing) -> int | None:
+    def lose_answer(passing: Passing) -> int | None:
         if passing.answered and passing.method == "POST" and passing.path.endswith("/personal-sessions"):
-            losses.append(passing.path)
-            if isinstance(lost, int):
-                return lost
+            lost_answers.append(passing.path)
+            if isinstance(failure, int):
+                return failure
             raise ConnectionAbortedError
         return None
 
-    with Proxy(mas_homeserver.url.rstrip("/"), loses) as mas:
+    with Proxy(mas_homeserver.url.rstrip("/"), lose_answer) as mas:
         answer = synadmin(
             *("room", "make-admin", room_id, "--allow", "impersonate", "--yes"),
             server=mas_homeserver.server,
@@ -361,12 +368,12 @@ def test_personal_session_with_a_lost_answer_is_found_and_revoked(
             env={"SYNADMIN_MAS": mas.here},
         )
     assert answer.code == 1, answer
-    assert losses
+    assert lost_answers
     assert state_of(mas_homeserver, *people) == before
 
 
-def test_lost_room_is_replaced_for_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
-    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+def test_lost_room_is_replaced_for_another_user(mas_homeserver: MasHomeserver, synadmin: Synadmin) -> None:
+    alice, bob = mas_homeserver.new_user(), mas_homeserver.new_user("bob")
     room_id = alice.make_room(members=[bob], left=[alice, bob])
     before = state_of(mas_homeserver, bob)
     answer = synadmin(

@@ -1,4 +1,4 @@
-"""``sandbox up --mas``: a Synapse and a stand-in for MAS that stay up together, and go together."""
+"""``sandbox up --mas``: a Synapse and a stand-in for MAS that start and stop together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_sandbox_with_mas_regains_its_rooms(shell: Shell) -> None:
         )
         records = json.loads(stdout)
         assert len(records) == len(SITUATIONS)
-        # Two cannot be regained without MAS either: everybody left, and the room is blocked.
+        # Two rooms cannot be regained without MAS either: one has no local member, and one is blocked.
         refused = {record["reason"] for record in records if record["outcome"] != "done"}
         assert (code, refused) == (6, {"not-in-room", "room-blocked"}), stderr
     finally:
@@ -69,7 +69,7 @@ def test_accounts_of_the_stand_in_survive_a_restart(shell: Shell) -> None:
         code, second, stderr = shell.run("sandbox", "up", "club", "--mas", "--empty")
         assert code == 0, stderr
         assert second == first
-        # So does the token of the first time: it has no end.
+        # The token of the first start is still valid: it does not expire.
         code, stdout, stderr = shell.run("--env-file", "first.env", "user", "show", "violet", "-o", "json")
         assert code == 0, stderr
         assert json.loads(stdout)["mas"]["username"] == "violet"

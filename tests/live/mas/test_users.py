@@ -1,4 +1,4 @@
-"""The commands for accounts where MAS manages them: done there, read back on both sides."""
+"""Commands for accounts that MAS manages. Each change is made at MAS and read back at MAS and Synapse."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.live.mas.world import ALL_SCOPES, API, REAL
 if TYPE_CHECKING:
     from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Answer, Synadmin
-    from tests.live.mas.world import World
+    from tests.live.mas.world import MasHomeserver
 
-needs_stand_in = pytest.mark.skipif(REAL is not None, reason="a real MAS has no knobs")
+needs_stand_in = pytest.mark.skipif(REAL is not None, reason="only the stand-in has knobs")
 
 
 class Run(Protocol):
@@ -26,8 +26,8 @@ class Run(Protocol):
 
 
 @pytest.fixture
-def run(mas_homeserver: World, synadmin: Synadmin) -> Run:
-    """Run a command as the admin of both."""
+def run(mas_homeserver: MasHomeserver, synadmin: Synadmin) -> Run:
+    """Return a function that runs a command as an admin of Synapse and MAS."""
 
     def call(*arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Answer:
         server, admin = mas_homeserver.server, mas_homeserver.admin
@@ -37,13 +37,13 @@ def run(mas_homeserver: World, synadmin: Synadmin) -> Run:
 
 
 def record(answer: Answer) -> dict[str, Any]:
-    """The one record that a command printed with ``-o json``."""
+    """Return the only record that a command printed with ``-o json``."""
     (found,) = json.loads(answer.stdout)
     return dict(found)
 
 
 def is_refused(who: Person) -> bool:
-    """Whether Synapse refuses the user's own token."""
+    """Return whether Synapse refuses the token of a user."""
     try:
         who.synapse.client_server.whoami()
     except MatrixError as error:
@@ -51,15 +51,15 @@ def is_refused(who: Person) -> bool:
     return False
 
 
-def test_lock_is_set_and_lifted_in_mas_and_synapse(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
-    alice.make_room(members=[mas_homeserver.someone("bob")])
+def test_lock_is_set_and_lifted_in_mas_and_synapse(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
+    alice.make_room(members=[mas_homeserver.new_user("bob")])
     answer = run("user", "lock", alice.user_id, "--yes", "-o", "json")
     assert answer.code == 0, answer.stderr
     assert "the only user of this server with control of 1 room" in " ".join(answer.stderr.split())
     assert mas_homeserver.user(alice)["locked_at"] is not None
     assert mas_homeserver.admin.synapse.users.get(alice.user_id).locked
-    # The session is new: Synapse may have asked MAS for it.
+    # The session is new: Synapse may have cached the answer of MAS about its token.
     assert record(answer)["outcome"] == "pending"
     assert record(answer)["message"] == (
         "the account is locked. 1 session may still work for up to 2 minutes, until Synapse asks MAS again. "
@@ -73,15 +73,15 @@ def test_lock_is_set_and_lifted_in_mas_and_synapse(mas_homeserver: World, run: R
     assert not mas_homeserver.admin.synapse.users.get(alice.user_id).locked
 
 
-def test_lock_of_an_account_without_sessions_is_done(mas_homeserver: World, run: Run) -> None:
+def test_lock_of_an_account_without_sessions_is_done(mas_homeserver: MasHomeserver, run: Run) -> None:
     name = f"quiet-{secrets.token_hex(4)}"
-    mas_homeserver.create(name)
+    mas_homeserver.create_user(name)
     answer = run("user", "lock", name, "--yes", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
 
 
-def test_deactivation_is_done_when_the_token_is_refused(mas_homeserver: World, run: Run) -> None:
-    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+def test_deactivation_is_done_when_the_token_is_refused(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice, bob = mas_homeserver.new_user(), mas_homeserver.new_user("bob")
     room_id = alice.make_room(members=[bob])
     answer = run("user", "deactivate", alice.user_id, "--yes", "--leave-rooms", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
@@ -96,16 +96,16 @@ def test_deactivation_is_done_when_the_token_is_refused(mas_homeserver: World, r
     assert not mas_homeserver.admin.synapse.users.get(alice.user_id).deactivated
 
 
-def test_account_is_erased(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_account_is_erased(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
     answer = run("user", "deactivate", alice.user_id, "--erase", "--yes", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
     assert mas_homeserver.admin.synapse.users.get(alice.user_id).erased
 
 
 @pytest.mark.parametrize("verb", ["lock", "deactivate", "reactivate"])
-def test_dry_run_changes_nothing(mas_homeserver: World, run: Run, verb: str) -> None:
-    alice = mas_homeserver.someone()
+def test_dry_run_changes_nothing(mas_homeserver: MasHomeserver, run: Run, verb: str) -> None:
+    alice = mas_homeserver.new_user()
     if verb == "reactivate":
         assert run("user", "deactivate", alice.user_id, "--yes").code == 0
     before = mas_homeserver.user(alice)
@@ -115,16 +115,18 @@ def test_dry_run_changes_nothing(mas_homeserver: World, run: Run, verb: str) -> 
     assert mas_homeserver.user(alice) == before
 
 
-def test_new_password_ends_the_sessions(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_new_password_ends_the_sessions(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
     answer = run("user", "password", alice.user_id, "--yes", "-o", "json", stdin="correct horse battery\n")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
-    mas_homeserver.eventually(lambda: is_refused(alice))
+    mas_homeserver.wait_until(lambda: is_refused(alice))
     assert "correct horse" not in answer.stdout + answer.stderr
 
 
-def test_admin_rights_are_granted_and_revoked_with_their_tokens(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_admin_rights_are_granted_and_revoked_with_their_tokens(
+    mas_homeserver: MasHomeserver, run: Run
+) -> None:
+    alice = mas_homeserver.new_user()
     answer = run("user", "admin", "grant", alice.user_id, "--yes", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
     assert mas_homeserver.user(alice)["admin"] is True
@@ -139,7 +141,7 @@ def test_admin_rights_are_granted_and_revoked_with_their_tokens(mas_homeserver: 
     assert alice.user_id not in run("user", "list", "--admins", "-o", "name").stdout.splitlines()
 
 
-def test_account_is_created_with_address_and_password(mas_homeserver: World, run: Run) -> None:
+def test_account_is_created_with_address_and_password(mas_homeserver: MasHomeserver, run: Run) -> None:
     name = f"rose-{secrets.token_hex(4)}"
     user_id = mas_homeserver.server.user_id(name)
     answer = run(
@@ -170,14 +172,14 @@ def test_account_is_created_with_address_and_password(mas_homeserver: World, run
     assert "exists already" in again.stderr
 
 
-def test_email_addresses_are_changed_in_mas(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_email_addresses_are_changed_in_mas(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
     address = f"{secrets.token_hex(4)}@example.org"
     answer = run("user", "modify", alice.user_id, "--add-threepid", "email", address, "--yes")
     assert answer.code == 0, answer.stderr
     shown = json.loads(run("user", "show", alice.user_id, "-o", "json").stdout)
     assert shown["mas"]["emails"] == [address]
-    bob = mas_homeserver.someone("bob")
+    bob = mas_homeserver.new_user("bob")
     taken = run("user", "modify", bob.user_id, "--add-threepid", "email", address, "--yes")
     assert taken.code == 5, taken
     answer = run("user", "modify", alice.user_id, "--remove-threepid", "email", address, "--yes")
@@ -186,8 +188,8 @@ def test_email_addresses_are_changed_in_mas(mas_homeserver: World, run: Run) -> 
     assert shown["mas"]["emails"] == []
 
 
-def test_user_login_creates_a_personal_session(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_user_login_creates_a_personal_session(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
     answer = run("user", "login", alice.user_id, "--until", "10m", "--yes")
     assert answer.code == 0, answer.stderr
     token = answer.stdout.strip()
@@ -196,7 +198,7 @@ def test_user_login_creates_a_personal_session(mas_homeserver: World, run: Run) 
     acting.close()
 
 
-def test_unknown_account_is_not_found(mas_homeserver: World, run: Run) -> None:
+def test_unknown_account_is_not_found(mas_homeserver: MasHomeserver, run: Run) -> None:
     answer = run("user", "lock", "nobody-has-this-name", "--yes")
     assert answer.code == 4, answer
     with pytest.raises(NotFoundError):
@@ -205,9 +207,11 @@ def test_unknown_account_is_not_found(mas_homeserver: World, run: Run) -> None:
 
 @needs_stand_in
 @pytest.mark.parametrize(("verb", "state"), [("lock", "locked"), ("deactivate", "deactivated")])
-def test_outcome_is_pending_while_no_job_runs(mas_homeserver: World, run: Run, verb: str, state: str) -> None:
-    name = f"quiet-{secrets.token_hex(4)}"  # without a session that makes it pending
-    mas_homeserver.create(name)
+def test_outcome_is_pending_while_no_job_runs(
+    mas_homeserver: MasHomeserver, run: Run, verb: str, state: str
+) -> None:
+    name = f"quiet-{secrets.token_hex(4)}"  # the account has no session that could make the outcome pending
+    mas_homeserver.create_user(name)
     with mas_homeserver.knobs(worker=False):
         answer = run("user", verb, name, "--yes", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "pending"), answer
@@ -222,9 +226,9 @@ def test_outcome_is_pending_while_no_job_runs(mas_homeserver: World, run: Run, v
     ("knob", "words"), [({"adminapi": False}, "does not serve it"), ({"version": "v0.19.0"}, "too old")]
 )
 def test_missing_client_or_scope_is_named(
-    mas_homeserver: World, run: Run, knob: dict[str, Any], words: str
+    mas_homeserver: MasHomeserver, run: Run, knob: dict[str, Any], words: str
 ) -> None:
-    alice = mas_homeserver.someone()
+    alice = mas_homeserver.new_user()
     verb = "lock" if "adminapi" in knob else "reactivate"
     if verb == "reactivate":
         assert run("user", "deactivate", alice.user_id, "--yes").code == 0
@@ -234,8 +238,8 @@ def test_missing_client_or_scope_is_named(
     assert words in " ".join(answer.stderr.split())
 
 
-def test_token_without_the_scope_is_refused(mas_homeserver: World, synadmin: Synadmin) -> None:
-    alice = mas_homeserver.someone()
+def test_token_without_the_scope_is_refused(mas_homeserver: MasHomeserver, synadmin: Synadmin) -> None:
+    alice = mas_homeserver.new_user()
     me = mas_homeserver.user(mas_homeserver.admin)
     token = mas_homeserver.personal_token(me["id"], f"{API} urn:synapse:admin:*")
     acting = type(alice)(mas_homeserver.server.url, mas_homeserver.admin.user_id, token)
@@ -247,8 +251,10 @@ def test_token_without_the_scope_is_refused(mas_homeserver: World, synadmin: Syn
     assert mas_homeserver.user(alice)["locked_at"] is None
 
 
-def test_client_credentials_do_what_the_token_may_not(mas_homeserver: World, synadmin: Synadmin) -> None:
-    alice = mas_homeserver.someone()
+def test_client_credentials_do_what_the_token_may_not(
+    mas_homeserver: MasHomeserver, synadmin: Synadmin
+) -> None:
+    alice = mas_homeserver.new_user()
     me = mas_homeserver.user(mas_homeserver.admin)
     token = mas_homeserver.personal_token(me["id"], f"{API} urn:synapse:admin:*")
     acting = type(alice)(mas_homeserver.server.url, mas_homeserver.admin.user_id, token)
@@ -262,8 +268,8 @@ def test_client_credentials_do_what_the_token_may_not(mas_homeserver: World, syn
     assert mas_homeserver.user(alice)["locked_at"] is not None
 
 
-def test_account_is_offboarded_under_mas(mas_homeserver: World, run: Run) -> None:
-    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+def test_account_is_offboarded_under_mas(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice, bob = mas_homeserver.new_user(), mas_homeserver.new_user("bob")
     room_id = alice.make_room(members=[bob])
     answer = run(
         "user", "offboard", alice.user_id, "--to", bob.user_id, "--then", "deactivate", "--yes", "-o", "json"
@@ -276,14 +282,14 @@ def test_account_is_offboarded_under_mas(mas_homeserver: World, run: Run) -> Non
     assert content["users"][bob.user_id] == 100
 
 
-def test_device_is_deleted_with_its_session(mas_homeserver: World, run: Run) -> None:
-    alice = mas_homeserver.someone()
+def test_device_is_deleted_with_its_session(mas_homeserver: MasHomeserver, run: Run) -> None:
+    alice = mas_homeserver.new_user()
     (device,) = (one.device_id for one in mas_homeserver.admin.synapse.devices.list(alice.user_id).devices)
     answer = run("device", "delete", alice.user_id, device, "--yes", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
     assert is_refused(alice)
     assert json.loads(run("user", "sessions", alice.user_id, "-o", "json").stdout) == []
-    bob = mas_homeserver.someone("bob")
+    bob = mas_homeserver.new_user("bob")
     answer = run("device", "delete-all", bob.user_id, "--yes", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
     assert mas_homeserver.admin.synapse.devices.list(bob.user_id).total == 0

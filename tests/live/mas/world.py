@@ -1,10 +1,11 @@
-"""A Synapse that delegates to MAS: to the stand-in, or to a real one (``SYNADMIN_TEST_MAS``).
+"""A Synapse that delegates to MAS: to the stand-in, or to a real MAS (``SYNADMIN_TEST_MAS``).
 
 The configuration of a real MAS needs a static client that is listed in ``policy.data.admin_clients``, a
-listener with ``adminapi``, ``compat`` and ``oauth``, passwords, and the homeserver that the tests start::
+listener with ``adminapi``, ``compat`` and ``oauth``, passwords, and the homeserver that the tests start.
+These variables name it::
 
-    SYNADMIN_TEST_MAS=http://127.0.0.1:8090/                  its base URL
-    SYNADMIN_TEST_MAS_CLIENT=ULID:SECRET                      the client
+    SYNADMIN_TEST_MAS=http://127.0.0.1:8090/                  the base URL of MAS
+    SYNADMIN_TEST_MAS_CLIENT=ULID:SECRET                      the static client
     SYNADMIN_TEST_MAS_SECRET=…                                ``matrix.secret``
     SYNADMIN_TEST_MAS_HOMESERVER=http://127.0.0.1:8099/       ``matrix.endpoint``
 """
@@ -39,21 +40,21 @@ API, SYNAPSE_ADMIN, MAS_ADMIN = "urn:matrix:client:api:*", "urn:synapse:admin:*"
 ALL_SCOPES = f"{API} {SYNAPSE_ADMIN} {MAS_ADMIN}"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 REAL = os.environ.get("SYNADMIN_TEST_MAS")
-_PATIENCE = 90  # seconds until a job has run, on a machine that is busy
+_JOB_TIMEOUT = 90  # seconds until a job has run on a busy machine
 _numbers = itertools.count(1)
 
 
 @dataclass
-class World:
-    """The servers, and their people.
+class MasHomeserver:
+    """A Synapse and its MAS, with requests to MAS and new users.
 
     Attributes:
-        server: Synapse.
-        url: MAS's base URL, with a slash in the end.
-        service: the stand-in; None where MAS is a real one.
-        secret: what Synapse and MAS share.
-        client: id and secret of the client that may use the admin API.
-        violations: exchanges that do not fit the description of the admin API, since the last look.
+        server: the Synapse.
+        url: the base URL of MAS, with a slash at the end.
+        service: the stand-in; None if MAS is a real one.
+        secret: the shared secret of Synapse and MAS.
+        client: the id and the secret of the client that may use the admin API.
+        violations: differences of requests and answers from the description of the admin API.
     """
 
     server: Homeserver
@@ -62,7 +63,7 @@ class World:
     secret: str
     client: tuple[str, str]
     violations: list[str] = field(default_factory=list)
-    _people: list[Person] = field(default_factory=list)
+    _users: list[Person] = field(default_factory=list)
     _admin: Person | None = None
 
     @property
@@ -70,15 +71,15 @@ class World:
         """A user whose token has the scopes of both admin APIs."""
         if self._admin is None:
             name = f"admin-{secrets.token_hex(3)}" if REAL else "admin"
-            user_id = self.create(name, token=self.client_token())
+            user_id = self.create_user(name, token=self.client_token())
             self.api("POST", f"/users/{user_id}/set-admin", {"admin": True}, token=self.client_token())
             token = self.personal_token(user_id, ALL_SCOPES, token=self.client_token())
-            self._admin = self._person(name, token)
+            self._admin = self._add_user(name, token)
         return self._admin
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings of a command line that has the admin's token."""
+        """The settings of a command that runs with the token of the admin."""
         return {"SYNADMIN_HOMESERVER": self.server.url, "SYNADMIN_ACCESS_TOKEN": self.admin.token}
 
     def client_token(self, scope: str = MAS_ADMIN) -> str:
@@ -86,10 +87,10 @@ class World:
         token = self.oauth("token", {"grant_type": "client_credentials", "scope": scope}, client=self.client)
         return str(token["access_token"])
 
-    def with_password(self, name: str = "alice", *, admin: bool = False) -> tuple[str, str]:
-        """Make a user with a password, and return both."""
+    def new_user_with_password(self, name: str = "alice", *, admin: bool = False) -> tuple[str, str]:
+        """Create a user with a password; return both."""
         name = f"{name}-{secrets.token_hex(3)}-{next(_numbers)}"
-        user_id = self.create(name)
+        user_id = self.create_user(name)
         password = secrets.token_urlsafe(12)
         body = {"password": password, "skip_password_check": True}
         self.api("POST", f"/users/{user_id}/set-password", body)
@@ -97,19 +98,19 @@ class World:
             self.api("POST", f"/users/{user_id}/set-admin", {"admin": True})
         return name, password
 
-    def someone(self, name: str = "alice") -> Person:
-        """Return a new user who has signed in with a password: their session has a device."""
-        name, password = self.with_password(name)
+    def new_user(self, name: str = "alice") -> Person:
+        """Create a user who has signed in with a password. The session has a device."""
+        name, password = self.new_user_with_password(name)
         body: dict[str, Any] = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": name}}
         session = self.send("POST", "_matrix/client/v3/login", {**body, "password": password})
-        return self._person(name, session.json["access_token"])
+        return self._add_user(name, session.json["access_token"])
 
-    def _person(self, name: str, token: str) -> Person:
-        self._people.append(Person(self.server.url, self.server.user_id(name), token))
-        return self._people[-1]
+    def _add_user(self, name: str, token: str) -> Person:
+        self._users.append(Person(self.server.url, self.server.user_id(name), token))
+        return self._users[-1]
 
-    def create(self, name: str, *, token: str | None = None) -> str:
-        """Make a user and return their id at MAS."""
+    def create_user(self, name: str, *, token: str | None = None) -> str:
+        """Create a user; return the id at MAS."""
         return str(self.api("POST", "/users", {"username": name}, token=token)["data"]["id"])
 
     def personal_token(self, user_id: str, scope: str, *, token: str | None = None, **more: Any) -> str:  # noqa: ANN401
@@ -119,7 +120,7 @@ class World:
         return str(made["data"]["attributes"]["access_token"])
 
     def user(self, who: Person | str) -> dict[str, Any]:
-        """Return a user as MAS has them: the attributes, and ``id``."""
+        """Return the attributes of a user at MAS, and ``id``."""
         name = who if isinstance(who, str) else who.user_id[1:].partition(":")[0]
         data = self.api("GET", f"/users/by-username/{name}")["data"]
         return {"id": data["id"], **data["attributes"]}
@@ -127,7 +128,7 @@ class World:
     # Requests
 
     def api(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> Any:  # noqa: ANN401
-        """Send a request to the admin API that has to be granted, and return the answer's JSON."""
+        """Send a request to the admin API that must succeed; return the JSON of the answer."""
         reply = self.ask(method, path, body, token=token)
         assert reply.status < 300, (method, path, reply)
         return reply.json
@@ -141,7 +142,7 @@ class World:
         token: str | None = None,
         query: Mapping[str, str | list[str]] | None = None,
     ) -> Reply:
-        """Send a request to the admin API and return the answer; it is validated."""
+        """Send a request to the admin API; validate and return the answer."""
         token = token or self.admin.token
         full = f"{BASE}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
         reply = self.send(method, full.lstrip("/"), body, headers={"Authorization": f"Bearer {token}"})
@@ -155,13 +156,13 @@ class World:
         return reply
 
     def oauth(self, endpoint: str, form: Mapping[str, str], *, client: tuple[str, str] | None = None) -> Any:  # noqa: ANN401
-        """Send a form to an OAuth endpoint, and return the answer's JSON."""
+        """Send a form to an OAuth endpoint; return the JSON of the answer."""
         return self.oauth_reply(endpoint, form, client=client).json
 
     def oauth_reply(
         self, endpoint: str, form: Mapping[str, str], *, client: tuple[str, str] | None = None
     ) -> Reply:
-        """Send a form to an OAuth endpoint."""
+        """Send a form to an OAuth endpoint; return the answer."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if client is not None:
             pair = base64.b64encode(":".join(client).encode()).decode()
@@ -176,7 +177,7 @@ class World:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send a request to MAS: JSON, or a form that is text already."""
+        """Send a request to MAS. The body is sent as JSON; a string is sent unchanged."""
         target = urlsplit(self.url)
         connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
         content = body if body is None or isinstance(body, str) else json.dumps(body)
@@ -192,7 +193,7 @@ class World:
         return Reply(answer.status, text=text, content_type=kind)
 
     def introspect(self, token: str) -> Any:  # noqa: ANN401
-        """Return what MAS tells Synapse of a token."""
+        """Return the answer that Synapse gets from MAS about a token."""
         headers = {
             "Authorization": f"Bearer {self.secret}",
             "Content-Type": "application/x-www-form-urlencoded",
@@ -203,7 +204,7 @@ class World:
     # Signing in
 
     def register_client(self) -> str:
-        """Register the client that `synadmin login` is, and return its id."""
+        """Register a client as `synadmin login` does; return its id."""
         metadata = {
             "client_name": "synadmin",
             "client_uri": "https://synadmin.example/",
@@ -215,7 +216,7 @@ class World:
         return str(self.send("POST", "oauth2/registration", metadata).json["client_id"])
 
     def sign_in_with_device_code(self, username: str, password: str, scope: str) -> dict[str, Any]:
-        """Return the answer of the token endpoint, and ``client_id``."""
+        """Sign in by device code; return the answer of the token endpoint, and ``client_id``."""
         client_id = self.register_client()
         grant = self.oauth("device", {"client_id": client_id, "scope": scope})
         allow(self.url, grant["user_code"], username, password)
@@ -223,13 +224,13 @@ class World:
         tokens: dict[str, Any] = self.oauth("token", form)
         return {**tokens, "client_id": client_id}
 
-    # Waiting, and the stand-in's knobs
+    # Waiting, and the knobs of the stand-in
 
-    def eventually(self, so: Callable[[], bool]) -> None:
-        """Wait until a job has had its effect."""
-        until = time.monotonic() + _PATIENCE
-        while not so():
-            assert time.monotonic() < until, "it did not happen"
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a job of MAS has made a condition true."""
+        until = time.monotonic() + _JOB_TIMEOUT
+        while not condition():
+            assert time.monotonic() < until, "the condition is still false"
             time.sleep(0.05)
 
     @contextmanager
@@ -246,43 +247,45 @@ class World:
                 setattr(self.service.knobs, name, value)
 
     def watch(self, exchange: Exchange) -> None:
-        """Validate an exchange of the stand-in's."""
+        """Validate a request to the stand-in and its answer."""
         if exchange.request.path.startswith(f"{BASE}/"):
             self.violations += violations(exchange.request, exchange.reply)
 
     def close(self) -> None:
-        """Close the people's connections."""
-        for person in self._people:
+        """Close the connections of the users."""
+        for person in self._users:
             person.close()
 
 
 @contextmanager
-def running(server_name: str = "delegated.example") -> Iterator[World]:
-    """Start the servers."""
+def running(server_name: str = "delegated.example") -> Iterator[MasHomeserver]:
+    """Run a Synapse and its MAS while the block runs."""
     with ExitStack() as stack:
         if REAL:
-            world = _real(stack)
+            mas = _with_real_mas(stack)
         else:
             service = stack.enter_context(
                 AuthenticationService(lambda: server.url, lambda: server.server_name)
             )
             config = delegation(service.url, service.secret)
             server = stack.enter_context(Homeserver(server_name=server_name, extra_config=config))
-            world = World(server, service.url, service, service.secret, (CLIENT_ID, service.client_secret))
-            service.watch = world.watch
-        stack.callback(world.close)
-        yield world
+            mas = MasHomeserver(
+                server, service.url, service, service.secret, (CLIENT_ID, service.client_secret)
+            )
+            service.watch = mas.watch
+        stack.callback(mas.close)
+        yield mas
 
 
-def _real(stack: ExitStack) -> World:
+def _with_real_mas(stack: ExitStack) -> MasHomeserver:
     client_id, _, client_secret = os.environ["SYNADMIN_TEST_MAS_CLIENT"].partition(":")
     url = f"{str(REAL).rstrip('/')}/"
     port = urlsplit(os.environ["SYNADMIN_TEST_MAS_HOMESERVER"]).port
     secret = os.environ["SYNADMIN_TEST_MAS_SECRET"]
     config = delegation(url, secret)
-    # MAS knows the name of its homeserver; it needs no homeserver to tell it.
-    nameless = World(Homeserver(port=port), url, None, secret, (client_id, client_secret))
-    name = nameless.api("GET", "/site-config", token=nameless.client_token())["server_name"]
-    nameless.server.discard()
+    # MAS has the server name in its configuration, and answers without a running homeserver.
+    without_name = MasHomeserver(Homeserver(port=port), url, None, secret, (client_id, client_secret))
+    name = without_name.api("GET", "/site-config", token=without_name.client_token())["server_name"]
+    without_name.server.discard()
     server = stack.enter_context(Homeserver(server_name=name, port=port, extra_config=config))
-    return World(server, url, None, secret, (client_id, client_secret))
+    return MasHomeserver(server, url, None, secret, (client_id, client_secret))

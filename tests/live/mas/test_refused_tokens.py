@@ -1,7 +1,7 @@
-"""Where a command says that an account is locked or deactivated, the account's own tokens are refused.
+"""After ``done``, Synapse refuses the tokens of a locked or deactivated account.
 
-Synapse keeps what MAS said of a token for two minutes. Where a token may still be believed, the outcome is
-``pending``.
+Synapse caches the answer of MAS about a token for two minutes. While Synapse may still accept a token, the
+outcome is ``pending``.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.live.conftest import Synadmin
-    from tests.live.mas.world import World
+    from tests.live.mas.world import MasHomeserver
 
 
-def with_device(world: World) -> Person:
-    return world.someone("rose")
+def with_device(mas: MasHomeserver) -> Person:
+    return mas.new_user("rose")
 
 
-def without_device(world: World) -> Person:
-    """A user with a personal token, as a bot has one."""
-    rose = world.someone("rose")
-    token = world.personal_token(world.user(rose)["id"], API)
-    return Person(world.server.url, rose.user_id, token)
+def without_device(mas: MasHomeserver) -> Person:
+    """Return a user with a personal token, such as a bot."""
+    rose = mas.new_user("rose")
+    token = mas.personal_token(mas.user(rose)["id"], API)
+    return Person(mas.server.url, rose.user_id, token)
 
 
-def is_refused(who: Person) -> bool:
+def is_refused(person: Person) -> bool:
     try:
-        who.synapse.client_server.whoami()
+        person.synapse.client_server.whoami()
     except MatrixError as error:
         return error.status == 401
     return False
@@ -45,7 +45,12 @@ def is_refused(who: Person) -> bool:
 @pytest.mark.parametrize("session", [with_device, without_device])
 @pytest.mark.parametrize("verb", ["lock", "deactivate"])
 def test_done_means_that_the_token_is_refused(
-    mas_homeserver: World, synadmin: Synadmin, verb: str, session: Callable[[World], Person], *, used: bool
+    mas_homeserver: MasHomeserver,
+    synadmin: Synadmin,
+    verb: str,
+    session: Callable[[MasHomeserver], Person],
+    *,
+    used: bool,
 ) -> None:
     rose = session(mas_homeserver)
     if used:
