@@ -1,1 +1,1 @@
-"""A real, throwaway Synapse with a small community in it: to practise, for the demo and the tests."""
+"""A throwaway Synapse with a small community: for practice, the demo and the tests."""

@@ -1,6 +1,6 @@
-"""The people of a sandbox, each acting with a token of their own, as their clients would.
+"""The users of a sandbox. Each acts with their own token, as a client does.
 
-What they do is not an administrator's work on a server that matters, so no journal hears of it.
+Their requests are not written to the journal: it is for the work of an administrator on a real server.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from synadmin.ids import EventId, RoomId, UserId, server_name_of
 Content: TypeAlias = Mapping[str, Any]
 
 VERSION = "11"
-"""The room version where none is asked for: the newest in which creators are ordinary users."""
+"""The default room version: the newest one where creators need a power level as other users do."""
 
 
 class Person:
@@ -25,7 +25,7 @@ class Person:
     def __init__(self, url: str, user_id: UserId, token: str) -> None:
         self.user_id = user_id
         self.token = token
-        # A limit that a person of the sandbox runs into is an error in the situation's description.
+        # No wait: a rate limit that a user reaches here is an error in the description of a situation.
         self.synapse = Synapse(url, token=token, longest_wait=0)
 
     def __repr__(self) -> str:
@@ -33,7 +33,7 @@ class Person:
 
     @property
     def server_name(self) -> str:
-        """The server that the account is on."""
+        """The server name of the account."""
         return server_name_of(self.user_id)
 
     def close(self) -> None:
@@ -43,7 +43,7 @@ class Person:
     def call(
         self, method: str, path: str, body: Content | None = None, *, query: Query | None = None
     ) -> dict[str, Any]:
-        """Send one request that the client has no method for, and return the answer.
+        """Send one request for which the client has no method, and return the answer.
 
         Args:
             method: the HTTP method.
@@ -76,13 +76,13 @@ class Person:
         Args:
             name: its name.
             version: its version; None: the server's default.
-            public: everyone may join, and it is in the room directory. Otherwise by invitation.
+            public: every user may join, and it is in the room directory; else only invited users may join.
             space: make it a space.
             alias: the localpart of its alias.
             join_rule: its join rule (``knock``), or the whole content of ``m.room.join_rules``.
-            creation: more for ``m.room.create``: ``additional_creators``, ``m.federate``.
-            state: more initial state events, ``{type, state_key, content}``.
-            levels: laid over the power levels that Synapse gives a new room.
+            creation: further fields of ``m.room.create``: ``additional_creators``, ``m.federate``.
+            state: further initial state events, ``{type, state_key, content}``.
+            levels: power levels that replace those that Synapse gives a new room.
         """
         if isinstance(join_rule, str):
             join_rule = {"join_rule": join_rule}
@@ -103,7 +103,7 @@ class Person:
         return self.synapse.client_server.create_room(**options).room_id
 
     def state(self, room_id: RoomId, kind: str, key: str = "") -> dict[str, Any]:
-        """Return the content of a state event, as this person may see it."""
+        """Return the content of a state event that this user may see."""
         return self.synapse.client_server.state_event(room_id, kind, key)
 
     def send_state(self, room_id: RoomId, kind: str, content: Content, key: str = "") -> EventId:
@@ -111,22 +111,22 @@ class Person:
         return self.synapse.client_server.send_state(room_id, kind, content, key).event_id
 
     def set_levels(self, room_id: RoomId, content: Content) -> EventId:
-        """Make this the whole content of ``m.room.power_levels``."""
+        """Replace the whole content of ``m.room.power_levels``."""
         return self.send_state(room_id, "m.room.power_levels", content)
 
     def set_power(self, room_id: RoomId, levels: Mapping["Person | UserId", int | str]) -> EventId:
-        """Give these people these levels, and leave everything else as it is."""
+        """Set the power levels of these users, and change nothing else."""
         content = self.state(room_id, "m.room.power_levels")
         users = content.get("users", {}) | {_user_id(who): level for who, level in levels.items()}
         return self.set_levels(room_id, {**content, "users": users})
 
     def invite(self, room_id: RoomId, *people: "Person | UserId") -> None:
-        """Invite them."""
+        """Invite these users."""
         for who in people:
             self.synapse.client_server.invite(room_id, _user_id(who))
 
     def join(self, room_id: RoomId, *, via: Iterable[str] = ()) -> None:
-        """Join it, through these servers if none of ours is in it."""
+        """Join the room, through one of these servers if no local user is in it."""
         self.synapse.client_server.join(room_id, via=list(via))
 
     def knock(self, room_id: RoomId) -> None:
@@ -134,26 +134,26 @@ class Person:
         self.synapse.client_server.knock(room_id)
 
     def leave(self, room_id: RoomId) -> None:
-        """Leave it, or turn its invitation down."""
+        """Leave the room, or reject its invitation."""
         self.synapse.client_server.leave(room_id)
 
     def kick(self, room_id: RoomId, *people: "Person | UserId") -> None:
-        """Remove them."""
+        """Remove these users from the room."""
         for who in people:
             self.synapse.client_server.kick(room_id, _user_id(who))
 
     def ban(self, room_id: RoomId, *people: "Person | UserId") -> None:
-        """Ban them."""
+        """Ban these users."""
         for who in people:
             self.synapse.client_server.ban(room_id, _user_id(who))
 
     def unban(self, room_id: RoomId, *people: "Person | UserId") -> None:
-        """Lift their bans."""
+        """Lift the bans of these users."""
         for who in people:
             self.synapse.client_server.unban(room_id, _user_id(who))
 
     def bring_in(self, room_id: RoomId, *people: "Person") -> None:
-        """Invite them and have them accept."""
+        """Invite these users, and join as each of them."""
         for who in people:
             self.invite(room_id, who)
             who.join(room_id, via=[self.server_name])
@@ -170,15 +170,15 @@ class Person:
         exact_levels: Content | None = None,
         **room: Any,  # noqa: ANN401 - passed on to create_room
     ) -> RoomId:
-        """Create a room, and bring it into a situation.
+        """Create a room with these members, bans and power levels, and return its id.
 
-        In this order, since levels may take away the right to do the rest: people come in, people are
-        invited and banned, levels are set, people leave.
+        Users join first. Then users are invited and banned, levels are set, and users leave. Levels are set
+        late, because they may forbid the other steps.
 
         Args:
             name: its name.
-            users: power levels of users, beside those of a new room.
-            members: users who join.
+            users: power levels of users, in addition to those of a new room.
+            members: users who join and stay.
             invited: users who are invited and do not join.
             banned: users who are banned.
             left: users who leave at the end; the creator may be one of them.
@@ -199,10 +199,10 @@ class Person:
             who.leave(room_id)
         return room_id
 
-    # What only a server administrator may do
+    # Requests of a server admin
 
     def modify_user(self, who: "Person | UserId", **changes: Any) -> None:  # noqa: ANN401 - any JSON
-        """Change an account: ``deactivated=True``, ``locked=True``, ``admin=True`` and the like."""
+        """Change an account, for example with ``locked=True`` or ``admin=True``."""
         self.synapse.users.modify(_user_id(who), **changes)
 
     def suspend(self, who: "Person | UserId", *, suspended: bool = True) -> None:
@@ -218,18 +218,18 @@ class Person:
         self.synapse.rooms.block(room_id, block=blocked)
 
     def state_events(self, room_id: RoomId, kind: str | None = None) -> list[dict[str, Any]]:
-        """Return a room's state events, without being in it."""
+        """Return a room's state events; the caller need not be in the room."""
         events: list[dict[str, Any]] = self.synapse.rooms.state(room_id, type=kind).as_sent()["state"]
-        # Synapse before 1.123 sends all of the state whatever type is asked for.
+        # Synapse before 1.123 ignores the type, and sends the whole state.
         return [event for event in events if kind in {None, event["type"]}]
 
     def levels_event(self, room_id: RoomId) -> dict[str, Any] | None:
-        """Return a room's ``m.room.power_levels`` event without being in it; None where there is none."""
+        """Return a room's ``m.room.power_levels`` event; None where there is none."""
         events = self.state_events(room_id, "m.room.power_levels")
         return next((event for event in events if event["state_key"] == ""), None)
 
     def membership(self, room_id: RoomId, who: "Person | UserId") -> str | None:
-        """Return a user's membership of a room without being in it; None where there never was one."""
+        """Return a user's membership in a room; None where the user was never in it."""
         for event in self.state_events(room_id, "m.room.member"):
             if event["state_key"] == _user_id(who):
                 return str(event["content"]["membership"])
@@ -237,7 +237,7 @@ class Person:
 
     @contextlib.contextmanager
     def lifted_limits(self, *people: "Person | UserId") -> Iterator[None]:
-        """Lift Synapse's rate limits for these people while the block runs."""
+        """Lift Synapse's rate limits for these users while the block runs."""
         users = [_user_id(who) for who in people]
         for user in users:
             self.synapse.users.set_ratelimit(user, messages_per_second=0, burst_count=0)
@@ -257,7 +257,7 @@ def register(
     admin: bool = False,
     display_name: str | None = None,
 ) -> Person:
-    """Register a user with the server's shared secret, or log in as one who exists already."""
+    """Register a user with the server's shared secret; log in where the user exists already."""
     with Synapse(url, longest_wait=0) as synapse:
         try:
             made = synapse.registration.register(

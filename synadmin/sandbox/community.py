@@ -1,6 +1,6 @@
-"""A rowing club on a homeserver of its own, with every way to lose a room that we know of.
+"""A rowing club on its own homeserver, with all known ways to lose control of a room.
 
-People and rooms are declared; :func:`fill` makes them. To add a situation, add it to ``SITUATIONS``.
+Users and rooms are declared here; :func:`fill` makes them. To add a situation, add it to ``SITUATIONS``.
 """
 
 import time
@@ -13,7 +13,7 @@ from synadmin.ids import RoomId, UserId
 from synadmin.sandbox.accounts import VERSION, Person
 from synadmin.sandbox.homeserver import Homeserver
 
-_PATIENCE = 30  # seconds until a deactivated user has left their rooms
+_TIMEOUT = 30  # seconds until a deactivated user has left their rooms
 _STEP = 0.05
 
 
@@ -23,7 +23,7 @@ class ClubMember:
 
     Attributes:
         fate: the state of the account at the end; None: it is active.
-        elsewhere: the account is on the second server.
+        elsewhere: whether the account is on the second server.
     """
 
     localpart: str
@@ -34,23 +34,23 @@ class ClubMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """A room with its history. Users are given by their localparts.
+    """A room with its history. Users are named by their localparts.
 
     Attributes:
         slug: its name in tests and documentation.
         about: its history, in one sentence.
-        lost: no user is left who could give control away: a case for ``room make-admin``.
+        lost: no local user controls the room any more: a case for ``room make-admin``.
         creator: the user who created it, with level 100 unless ``users`` or ``levels`` differ.
         left: users who left again; the creator may be one of them.
         users: the power levels of users.
         levels: the whole content of ``m.room.power_levels`` instead.
-        overrides: laid over the levels of a new room.
-        public: everyone may join.
+        overrides: levels that replace those of a new room.
+        public: every user may join.
         space: it is a space.
-        join_rule: its join rule, if not the usual one.
-        parent: the space it is in; with a ``restricted`` join rule, members of that may join.
+        join_rule: its join rule; None: the default.
+        parent: the space of the room; with a ``restricted`` join rule, members of the space may join.
         alias: the localpart of its alias.
-        blocked: the administrator has blocked it.
+        blocked: whether the administrator has blocked it.
     """
 
     slug: str
@@ -105,7 +105,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         slug="server-news",
         name="Server news",
-        about="The administrator's own room: control is there already.",
+        about="The administrator's own room: the administrator controls it already.",
         lost=False,
         creator="admin",
         members=("greta",),
@@ -133,14 +133,14 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         slug="boathouse-keys",
         name="Boathouse keys",
-        about="Henry made it and left; nobody else was ever given power.",
+        about="Henry made it and left; no other user ever got power.",
         members=("mike", "nora"),
         left=("henry",),
     ),
     Situation(
         slug="newsletter",
         name="Newsletter",
-        about="Irma ran it; her account was deactivated, which took her out of the room.",
+        about="Irma ran it; her account was deactivated, which removed her from the room.",
         creator="irma",
         members=("mike", "nora"),
     ),
@@ -164,7 +164,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         slug="car-pool",
         name="Car pool",
-        about="Everybody has 100 by default, nobody is listed, and Henry left.",
+        about="All users have 100 by default, no user is listed, and Henry left.",
         members=("mike", "nora"),
         levels={"users_default": 100},
         left=("henry",),
@@ -173,7 +173,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         slug="winter-programme",
         name="Winter programme",
-        about="Version 12: Henry, its only creator, left, and nobody else is listed.",
+        about="Version 12: Henry, its only creator, left, and no other user is listed.",
         members=("mike", "nora"),
         left=("henry",),
         version="12",
@@ -181,7 +181,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         slug="summer-programme",
         name="Summer programme",
-        about="Version 12: its creator Greta is in it, and will always stay above everybody.",
+        about="Version 12: its creator Greta is in it, and will always be above all other users.",
         creator="greta",
         members=("mike",),
         version="12",
@@ -228,7 +228,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         slug="waiting-list",
         name="Waiting list",
-        about="One knocks to come in; Henry, who opened the door, left.",
+        about="Users knock to join; Henry, who let them in, left.",
         members=("mike",),
         left=("henry",),
         join_rule="knock",
@@ -244,7 +244,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         slug="since-2018",
         name="Since 2018",
-        about="An old room of version 6 whose power levels are nothing but a list of users.",
+        about="An old room of version 6; its power levels are only a list of users.",
         creator="greta",
         members=("mike",),
         levels={"users": {"greta": 100}},
@@ -253,7 +253,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         slug="hostile-name",
         name="Prizes\x1b[2J\x1b]0;won\x07\u202e\r\n=1+1",
-        about="Its name holds escape sequences that would play tricks on a terminal.",
+        about="Its name has escape sequences that change a terminal.",
         creator="greta",
         members=("mike",),
         parent=None,
@@ -261,7 +261,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         slug="archive-2019",
         name="Archive 2019",
-        about="Everybody has left: nobody can come in any more.",
+        about="All members have left: no user can join any more.",
         members=("mike",),
         left=("mike", "henry"),
         parent=None,
@@ -272,7 +272,7 @@ SITUATIONS_WITH_NEIGHBOURS: tuple[Situation, ...] = (
     Situation(
         slug="regional-league",
         name="Regional league",
-        about="All the power is with Vera, on another server.",
+        about="Only Vera, on another server, has power.",
         creator="vera",
         members=("mike",),
         parent=None,
@@ -289,7 +289,7 @@ SITUATIONS_WITH_NEIGHBOURS: tuple[Situation, ...] = (
     Situation(
         slug="moved-away",
         name="Rowers of the region",
-        about="A public room on another server: Henry had 100, and everybody here has left.",
+        about="A public room on another server: Henry had 100, and all local users have left.",
         creator="vera",
         members=("walter",),
         users={"henry": 100},
@@ -302,11 +302,11 @@ SITUATIONS_WITH_NEIGHBOURS: tuple[Situation, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Community:
-    """The club, as it was made.
+    """The club: its users, rooms and situations.
 
     Attributes:
-        people: by localpart, each with a session. That of a deactivated one has ended.
-        rooms: by slug.
+        people: the users by localpart, each with a session. Sessions of deactivated users have ended.
+        rooms: the room ids by slug.
         situations: the declared situations, by slug.
     """
 
@@ -317,7 +317,7 @@ class Community:
 
 
 def fill(homeserver: Homeserver, neighbour: Homeserver | None = None) -> Community:
-    """Make the people and the rooms of the club."""
+    """Make the users and the rooms of the club."""
     members, situations = MEMBERS, SITUATIONS
     if neighbour is not None:
         members, situations = members + NEIGHBOURS, situations + SITUATIONS_WITH_NEIGHBOURS
@@ -334,12 +334,12 @@ def fill(homeserver: Homeserver, neighbour: Homeserver | None = None) -> Communi
         if situation.blocked:
             people["admin"].block(rooms[situation.slug])
     for member in members:
-        _meet_fate(homeserver, people[member.localpart], member.fate)
+        _set_state(homeserver, people[member.localpart], member.fate)
     return Community(homeserver, people, rooms, {situation.slug: situation for situation in situations})
 
 
 def make(situation: Situation, people: Mapping[str, Person], rooms: Mapping[str, RoomId]) -> RoomId:
-    """Make one room, and let happen to it what happened."""
+    """Make one room with its history, and return its id."""
     creator = people[situation.creator]
     parent = rooms.get(situation.parent) if situation.parent is not None else None
     room_id = creator.make_room(
@@ -353,11 +353,11 @@ def make(situation: Situation, people: Mapping[str, Person], rooms: Mapping[str,
         members=[people[who] for who in situation.members],
         banned=[people[who] for who in situation.banned],
         users={people[who]: level for who, level in situation.users.items()},
-        exact_levels=_exact(situation.levels, people),
+        exact_levels=_with_user_ids(situation.levels, people),
         left=[people[who] for who in situation.left],
     )
     if parent is not None:
-        # Greta runs the space; her server is the one through which its rooms are found.
+        # Greta runs the space, so users join its rooms through her server.
         via = {"via": [people["greta"].server_name]}
         people["greta"].send_state(parent, "m.space.child", via, room_id)
     return room_id
@@ -369,19 +369,21 @@ def _join_rule(situation: Situation, parent: RoomId | None) -> Mapping[str, Any]
     return {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": parent}]}
 
 
-def _exact(levels: Mapping[str, Any] | None, people: Mapping[str, Person]) -> Mapping[str, Any] | None:
+def _with_user_ids(
+    levels: Mapping[str, Any] | None, people: Mapping[str, Person]
+) -> Mapping[str, Any] | None:
     if levels is None or "users" not in levels:
         return levels
     users: dict[UserId, Any] = {people[who].user_id: level for who, level in levels["users"].items()}
     return {**levels, "users": users}
 
 
-def _meet_fate(homeserver: Homeserver, who: Person, fate: str | None) -> None:
+def _set_state(homeserver: Homeserver, who: Person, fate: str | None) -> None:
     admin = homeserver.admin
     if fate == "deactivated":
         homeserver.deactivate(who)
-        # Synapse takes them out of their rooms after it has answered.
-        until = time.monotonic() + _PATIENCE
+        # Synapse removes the user from their rooms after it has answered.
+        until = time.monotonic() + _TIMEOUT
         while "join" in admin.synapse.users.memberships(who.user_id).memberships.values():
             if time.monotonic() > until:
                 raise ConnectError(f"{who.user_id} was deactivated and has still not left their rooms")

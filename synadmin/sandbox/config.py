@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _UNLIMITED = {"per_second": 10_000, "burst_count": 10_000}
-# Every limit that Synapse has on by default and that a person, or a test, would run into.
+# The default limits of Synapse that a person or a test would reach.
 RAISED_RATE_LIMITS: dict[str, Any] = {
     "rc_message": _UNLIMITED,
     "rc_registration": _UNLIMITED,
@@ -38,7 +38,7 @@ _CERTIFICATE_DAYS = 3650
 
 
 def merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``extra`` laid over it; objects are merged, all else is replaced."""
+    """Return ``base`` with the values of ``extra``: objects are merged, other values are replaced."""
     both = dict(base)
     for key, value in extra.items():
         under = both.get(key)
@@ -61,13 +61,13 @@ def write(
     """Write the configuration into the directory and return its path.
 
     Args:
-        directory: where everything of this server is.
+        directory: the directory of this server.
         server_name: the part of its user ids after the colon.
         port: for clients, plain HTTP on 127.0.0.1.
-        federation_port: for other servers, TLS on 127.0.0.1; None: this server speaks to no other.
+        federation_port: for other servers, TLS on 127.0.0.1; None: the server does not federate.
         registration_shared_secret: the secret of the registration endpoint for administrators.
-        default_rate_limits: leave Synapse's own limits as they are.
-        extra: laid over all the rest.
+        default_rate_limits: keep Synapse's default limits.
+        extra: values that replace all others.
     """
     _write_private(directory / "log.config", json.dumps(_logging(directory / "homeserver.log"), indent=1))
     config: dict[str, Any] = {
@@ -93,7 +93,7 @@ def write(
         "no_proxy_hosts": ["localhost", "127.0.0.1"],
     }
     if federation_port is None:
-        # Nothing that happens in a sandbox may reach a server of the real world.
+        # A sandbox must not send anything to real servers.
         config["federation_domain_whitelist"] = []
     else:
         config |= _federation(directory)
@@ -112,7 +112,7 @@ def _federation(directory: Path) -> dict[str, Any]:
         "federation_verify_certificates": False,
         "ip_range_blacklist": [],
         "allow_public_rooms_over_federation": True,
-        # The other server may start later: do not sulk for ten minutes.
+        # The other server may start later: try again soon, not after ten minutes.
         "federation": {
             "destination_min_retry_interval": 100,  # milliseconds
             "destination_max_retry_interval": "1s",
@@ -125,7 +125,7 @@ def _federation(directory: Path) -> dict[str, Any]:
 def make_signing_key(directory: Path) -> str:
     """Make the server's signing key if it has none, and return its id (``ed25519:a_…``).
 
-    The id is drawn at random, so it tells this server from any other that may answer on a port.
+    The id is random, so it identifies this server: another one may answer on the same port.
     """
     path = directory / "signing.key"
     if not path.exists():
@@ -136,11 +136,11 @@ def make_signing_key(directory: Path) -> str:
 
 
 def listeners(port: int, federation_port: int | None) -> list[dict[str, Any]]:
-    """Return where Synapse listens on 127.0.0.1, as its configuration has it.
+    """Return the listeners on 127.0.0.1 for Synapse's configuration.
 
     Args:
         port: for clients, plain HTTP.
-        federation_port: for other servers, TLS; None: there is none.
+        federation_port: for other servers, TLS; None: no such listener.
     """
     result = [listener(port, "client", "keys")]
     if federation_port is not None:
@@ -160,7 +160,7 @@ def listener(port: int, *resources: str, tls: bool = False) -> dict[str, Any]:
 
 
 def _logging(log: Path) -> dict[str, Any]:
-    """Warnings, and one line for each request, which is how a test can count what was asked."""
+    """Return a logging configuration: warnings, and one line for each request, which tests count."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -180,7 +180,7 @@ def _logging(log: Path) -> dict[str, Any]:
 
 def _certificate(directory: Path) -> tuple[Path, Path]:
     """Make a self-signed certificate for ``localhost`` if there is none; return it and its key."""
-    # A dependency of matrix-synapse, and so at hand wherever a sandbox is; slow to import.
+    # A dependency of matrix-synapse, so every sandbox has it. Imported here because it is slow to import.
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -1,7 +1,6 @@
 """A throwaway Synapse: one directory, one process, bound to loopback.
 
-Synapse is never imported here. It is a program that this one starts, as an administrator would, and
-speaks to over HTTP.
+synadmin does not import Synapse: it starts Synapse as a program, and talks to it over HTTP.
 """
 
 import contextlib
@@ -26,11 +25,11 @@ from synadmin.ids import UserId
 from synadmin.sandbox import config, process
 from synadmin.sandbox.accounts import Person, register
 
-_START_UP = 60  # seconds; it takes 2 on an idle machine
-_STEP = 0.05  # seconds between two looks
-_TRIES = 5  # ports, each free when checked and taken a moment later
-# Below the range from which Linux takes ports for outgoing connections, so that a port that is free
-# now is likely to be so when Synapse asks for it.
+_START_UP = 60  # seconds; on an idle machine Synapse needs 2
+_STEP = 0.05  # seconds between two checks
+_TRIES = 5  # ports: a port that is free at the check may be taken a moment later
+# Below the range of ports for outgoing connections on Linux, so that a port that is free now is probably
+# still free when Synapse starts.
 _PORTS = range(20_000, 32_000)
 _TAKEN = re.compile(r"Address already in use|CannotListenError", re.IGNORECASE)
 _PROCESSED = re.compile(
@@ -44,7 +43,7 @@ class Processed:
     """A request in Synapse's log.
 
     Attributes:
-        requester: the user who sent it; with ``|`` and a second user where the first acts for the second.
+        requester: the user who sent it; ``first|second`` where the first user acts as the second.
         uri: path and query, percent-encoded as it arrived.
     """
 
@@ -56,7 +55,7 @@ class Processed:
 
 @dataclass(slots=True)
 class _Identity:
-    """The identity of a server that is kept over restarts."""
+    """The properties of a server that do not change on a restart."""
 
     server_name: str
     federates: bool
@@ -72,13 +71,13 @@ class _Identity:
 class Homeserver:
     """A throwaway Synapse.
 
-    As a context manager it is started on entry, and stopped on exit; a temporary directory goes too::
+    As a context manager it starts on entry and stops on exit; a temporary directory is removed then::
 
         with Homeserver() as homeserver:
             print(homeserver.url)
 
     Attributes:
-        python: the interpreter that runs Synapse: this one, unless a test names that of another version.
+        python: the interpreter that runs Synapse; the current one, unless a test sets another one.
     """
 
     python: ClassVar[Path] = Path(sys.executable)
@@ -94,18 +93,18 @@ class Homeserver:
         password: str | None = None,
         port: int | None = None,
     ) -> None:
-        """Choose a server; nothing runs until :meth:`start`.
+        """Prepare a server; :meth:`start` starts it.
 
         Args:
-            directory: where its configuration, database, media and log are; one that holds a server
-                already is that server, whatever else is asked for. None: a new temporary one.
-            server_name: the part of its user ids after the colon. A server that federates is
-                ``localhost:PORT`` instead, since that is where others have to find it.
-            federates: speak to other sandboxes on this machine, over TLS.
-            default_rate_limits: leave Synapse's rate limits as they are, rather than raise them all.
-            extra_config: laid over the configuration (Synapse's configuration manual).
-            password: everybody's password; drawn anew where it is None.
-            port: for clients, unless it is taken; None: any.
+            directory: the directory of its configuration, database, media and log. If it has a server
+                already, that server is used, and the other arguments are ignored. None: a temporary one.
+            server_name: the part of its user ids after the colon. The name of a server that federates is
+                ``localhost:PORT``, so that other servers find it.
+            federates: federate with other sandboxes on this machine, over TLS.
+            default_rate_limits: keep Synapse's default rate limits; else all are raised.
+            extra_config: values that replace those of the configuration (Synapse's configuration manual).
+            password: the password of all users; None: a random one.
+            port: the port for clients, if it is free; None: any free port.
         """
         facts = _Identity(
             server_name=server_name,
@@ -130,22 +129,22 @@ class Homeserver:
 
     @property
     def server_name(self) -> str:
-        """The part of its user ids after the colon. Final once it has been started."""
+        """The part of its user ids after the colon. It does not change after the first start."""
         return self._facts.server_name
 
     @property
     def url(self) -> str:
-        """Where clients reach it. Final once it has been started."""
+        """The base URL for clients. It does not change after the first start."""
         return f"http://127.0.0.1:{self._facts.port}"
 
     @property
     def registration_shared_secret(self) -> str:
-        """What ``POST /_synapse/admin/v1/register`` asks for."""
+        """The shared secret for ``POST /_synapse/admin/v1/register``."""
         return self._facts.registration_shared_secret
 
     @property
     def password(self) -> str:
-        """The password of all users. It is random for each sandbox, since others may use this machine too."""
+        """The password of all users, random for each sandbox: other people may use this machine."""
         return self._facts.password
 
     @property
@@ -155,7 +154,7 @@ class Homeserver:
 
     @property
     def pid(self) -> int | None:
-        """The id of its process; None where it is not running."""
+        """The id of its process; None where Synapse is not running."""
         return process.noted(self._pid_file)
 
     @property
@@ -172,15 +171,15 @@ class Homeserver:
         return self.directory / "process.json"
 
     def start(self, *, stay: bool = False) -> Self:
-        """Start it, and return once it answers.
+        """Start Synapse, and return when it answers.
 
         Args:
-            stay: outlive the process that starts it, until :meth:`stop` is called for this
-                directory. Otherwise it ends with that process, however that one ends.
+            stay: keep Synapse running after this process has ended, until :meth:`stop` is called for this
+                directory. Otherwise Synapse ends with this process, also after a crash.
 
         Raises:
             SettingsError: matrix-synapse is not installed.
-            ConnectError: it did not come up; what it said is in the message.
+            ConnectError: Synapse did not start; its last output is in the message.
         """
         require_synapse()
         if self.pid is not None:
@@ -189,24 +188,24 @@ class Homeserver:
         key = config.make_signing_key(self.directory)
         database = self.directory / "homeserver.db"
         is_new = not database.exists()
-        said: str | None = None
+        output: str | None = None
         for _ in range(_TRIES):
             self._choose_ports(is_new=is_new)
-            said = self._launch(key, stay=stay)
-            if said is None:
+            output = self._launch(key, stay=stay)
+            if output is None:
                 return self
             self.stop()
             if is_new:
                 database.unlink(missing_ok=True)
             elif self._facts.federates:
-                break  # its name is its port: with another port it would be another server
-            if not _TAKEN.search(said):
+                break  # its server name contains the port: with another port it would be another server
+            if not _TAKEN.search(output):
                 break
-        message = f"Synapse did not start: {_last_words(said)}"
+        message = f"Synapse did not start: {_last_line(output)}"
         raise ConnectError(message, hint=f"its files are in {self.directory}")
 
     def stop(self) -> bool:
-        """Stop it, from any process; return whether it was running. Its files stay."""
+        """Stop Synapse, also from another process; return whether it was running. Its files stay."""
         self.close()
         was_running = process.end(self._pid_file)
         if self._child is not None:
@@ -217,19 +216,19 @@ class Homeserver:
         return was_running
 
     def close(self) -> None:
-        """Forget the users' sessions here, and leave the server as it is."""
+        """Close the connections of the users. The server is not changed."""
         for person in self._people.values():
             person.close()
         self._people.clear()
 
     def discard(self) -> None:
-        """Stop it, and remove its directory if that was a temporary one."""
+        """Stop Synapse, and remove its directory if that is temporary."""
         self.stop()
         if self._facts.temporary:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def register(self, localpart: str, *, admin: bool = False, display_name: str | None = None) -> Person:
-        """Return a user with a session, registered now if that has not been done before."""
+        """Return a user with a session; the user is registered at the first call."""
         if localpart not in self._people:
             self._people[localpart] = register(
                 self.url,
@@ -242,7 +241,7 @@ class Homeserver:
         return self._people[localpart]
 
     def deactivate(self, who: Person) -> None:
-        """Deactivate an account. The person leaves their rooms after it has answered."""
+        """Deactivate an account. The server removes the user from rooms after it has answered."""
         self.admin.modify_user(who, deactivated=True)
 
     def lock(self, who: Person) -> None:
@@ -250,13 +249,13 @@ class Homeserver:
         self.admin.modify_user(who, locked=True)
 
     def user_id(self, localpart: str) -> UserId:
-        """Return the id that a user of this server has, or would have."""
+        """Return the user id for a localpart on this server."""
         return UserId(f"@{localpart}:{self.server_name}")
 
     def processed(self) -> tuple[Processed, ...]:
-        """Return the requests that it has answered, oldest first.
+        """Return the requests that Synapse has answered, oldest first.
 
-        Synapse writes the line just after it has answered, so the last one may be a moment late.
+        Synapse writes the line just after it has answered, so the last request may be missing for a moment.
         """
         return tuple(
             Processed(match["requester"], match["method"], match["uri"], int(match["status"]))
@@ -267,7 +266,7 @@ class Homeserver:
         """Start it."""
         try:
             return self.start()
-        except BaseException:  # Ctrl-C included: nothing may stay behind
+        except BaseException:  # also after Ctrl-C no process and no directory may remain
             self.discard()
             raise
 
@@ -286,7 +285,7 @@ class Homeserver:
         self._record.write_text(json.dumps(asdict(facts)), "utf-8")
 
     def _launch(self, key: str, *, stay: bool) -> str | None:
-        """Start the process; return None when it answers, else its output."""
+        """Start the process; return None when Synapse answers, else its output."""
         facts = self._facts
         path = config.write(
             self.directory,
@@ -301,13 +300,13 @@ class Homeserver:
         output = self.directory / "output.log"
         with output.open("wb") as sink, process.uninterrupted():
             self._child = subprocess.Popen(
-                # -P: the script's own directory is no place to import modules from.
+                # -P: Python must not import modules from the script's directory.
                 [str(self.python), "-P", str(launch), "free" if stay else "tethered", "-c", str(path)],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL if stay else subprocess.PIPE,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C at the terminal is for us; we then stop it in good order.
+                # Ctrl-C at the terminal reaches only this process, which then stops Synapse with SIGTERM.
                 start_new_session=True,
             )
             process.note(self._pid_file, self._child.pid)
@@ -322,7 +321,7 @@ class Homeserver:
 
 
 def require_synapse() -> None:
-    """Refuse to go on where Synapse is not installed.
+    """Raise an error where Synapse is not installed.
 
     Raises:
         SettingsError: matrix-synapse is not installed.
@@ -336,20 +335,20 @@ def require_synapse() -> None:
 
 
 def is_synapse_installed() -> bool:
-    """Return whether there is a Synapse to start."""
+    """Return whether Synapse is installed."""
     importlib.invalidate_caches()
     return importlib.util.find_spec("synapse") is not None
 
 
 def install_command() -> list[str]:
-    """Return the command that installs Synapse into the environment that synadmin is in."""
-    if importlib.util.find_spec("pip") is None:  # `uv tool install` puts none there
+    """Return the command that installs Synapse into the environment of synadmin."""
+    if importlib.util.find_spec("pip") is None:  # environments of `uv tool install` have no pip
         return ["uv", "pip", "install", "--python", sys.executable, "matrix-synapse"]
     return [sys.executable, "-m", "pip", "install", "matrix-synapse"]
 
 
 def _answers(port: int, key: str) -> bool:
-    """Whether the server with this signing key answers on the port, rather than another one."""
+    """Whether the server with this signing key answers on the port, not another server."""
     for path in ("/health", "/_matrix/key/v2/server"):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         with contextlib.closing(connection):
@@ -371,6 +370,6 @@ def _free_port(*, but: int | None = None) -> int:
             return port
 
 
-def _last_words(said: str | None) -> str:
-    lines = [line.strip() for line in (said or "").splitlines() if line.strip()]
-    return ascii(lines[-1])[1:-1] if lines else "it said nothing"
+def _last_line(output: str | None) -> str:
+    lines = [line.strip() for line in (output or "").splitlines() if line.strip()]
+    return ascii(lines[-1])[1:-1] if lines else "it printed nothing"

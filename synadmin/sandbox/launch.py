@@ -1,8 +1,8 @@
-"""Runs inside Synapse's process, and makes of it a Synapse for a sandbox.
+"""Start Synapse for a sandbox, in this process.
 
-It is started as a script: ``launch.py tethered|free`` and Synapse's own arguments. Tethered, it ends
-once the process that started it is gone: the starter holds the other end of this process's standard
-input, and the kernel closes that end however the starter ends, killed included.
+This is a script: ``launch.py tethered|free``, then Synapse's own arguments. ``tethered``: Synapse ends with
+the process that started it. That process holds the other end of Synapse's standard input, and the kernel
+closes it when the process ends, also if it is killed.
 """
 
 import functools
@@ -18,28 +18,28 @@ from typing import Any
 _GRACE = 5  # seconds that Synapse gets to close its database
 
 
-class _Unhurried(sqlite3.Connection):
-    """A database without fsync: half of the time, but a power cut may destroy the sandbox."""
+class _UnsyncedConnection(sqlite3.Connection):
+    """A database without fsync: twice as fast, but a power failure may destroy the sandbox."""
 
     def __init__(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - those of sqlite3
         super().__init__(*args, **named)
         self.execute("PRAGMA synchronous = OFF")
 
 
-def _end_with_the_starter() -> None:
+def _end_with_parent() -> None:
     while os.read(sys.stdin.fileno(), 1):
-        pass  # nothing is written; the empty read says that the starter has ended
+        pass  # the parent writes nothing: an empty read means that it has ended
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE)
     os._exit(1)
 
 
 if __name__ == "__main__":
-    # Held back by the starter until this process was noted.
+    # The parent has blocked these signals until it had recorded this process.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     if sys.argv.pop(1) == "tethered":
-        threading.Thread(target=_end_with_the_starter, daemon=True).start()
-    sqlite3.connect = functools.partial(sqlite3.connect, factory=_Unhurried)  # type: ignore[assignment]
-    # Synapse asks git for the branch that it runs from, and would name whatever repository it lies in.
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    sqlite3.connect = functools.partial(sqlite3.connect, factory=_UnsyncedConnection)  # type: ignore[assignment]
+    # Synapse asks git for its branch. Without this it would report a repository around its directory.
     os.environ["GIT_DIR"] = os.devnull
     runpy.run_module("synapse.app.homeserver", run_name="__main__", alter_sys=True)

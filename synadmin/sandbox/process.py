@@ -1,7 +1,7 @@
-"""Which process a Synapse is, written down so that another run of synadmin can end it.
+"""Record the process of a Synapse, so that another run of synadmin can end it.
 
-A process id alone is not enough: the kernel gives it away again. The pair of id and start time is
-one process and no other.
+A process id alone is not enough, because the kernel uses ids again. Id and start time together identify
+a process.
 """
 
 import contextlib
@@ -15,23 +15,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_PATIENCE = 15  # seconds from "please end" to "end"
-_STEP = 0.05  # seconds between two looks
-# Signals that end a program in good order: Ctrl-C, `kill`, a closed terminal.
+_TIMEOUT = 15  # seconds between SIGTERM and SIGKILL
+_STEP = 0.05  # seconds between two checks
+# Signals that end a program normally: Ctrl-C, `kill`, a closed terminal.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# In /proc/PID/stat, counted from the state that follows the command's closing parenthesis.
+# Positions in /proc/PID/stat after the closing parenthesis of the command.
 _STATE, _START_TIME = 0, 19
 
 
 def started_at(pid: int) -> str | None:
-    """Return when the process started, as this system writes it; None where it is not running."""
+    """Return the start time of a process in the system's own format; None where it is not running."""
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
         try:
             fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
         except OSError:
             return None
-        # A zombie has ended; only its parent has not collected it yet.
+        # A zombie has ended, but its parent has not read its exit code yet.
         return None if fields[_STATE] in "ZX" else fields[_START_TIME]
     ps = shutil.which("ps")  # macOS and the BSDs
     if ps is None:
@@ -44,10 +44,10 @@ def started_at(pid: int) -> str | None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold back the signals that end this program until the block has ended.
+    """Block the signals that end this program until the end of the block.
 
-    A process that was started and not yet noted would stay behind. A child inherits what is held back:
-    ``launch.py`` lets it through again.
+    Otherwise a signal could leave a process that is started but not yet recorded. A child inherits the
+    blocked signals: ``launch.py`` unblocks them.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
@@ -57,12 +57,12 @@ def uninterrupted() -> Iterator[None]:
 
 
 def note(path: Path, pid: int) -> None:
-    """Write down the process."""
+    """Record the process in a file."""
     path.write_text(json.dumps({"pid": pid, "started": started_at(pid)}), "utf-8")
 
 
 def noted(path: Path) -> int | None:
-    """Return the id of the process that was written down, if that very process is still running."""
+    """Return the id of the recorded process, if that same process is still running."""
     try:
         record = json.loads(path.read_text("utf-8"))
         pid, started = int(record["pid"]), record["started"]
@@ -74,7 +74,7 @@ def noted(path: Path) -> int | None:
 def end(path: Path) -> bool:
     """End the recorded process, and remove the record; return whether there was one.
 
-    It is asked first (SIGTERM), and killed where it has not ended after 15 seconds.
+    The process gets SIGTERM, and SIGKILL if it has not ended after 15 seconds.
     """
     pid = noted(path)
     if pid is not None:
@@ -82,7 +82,7 @@ def end(path: Path) -> bool:
         for sign in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, sign)
-            until = time.monotonic() + _PATIENCE
+            until = time.monotonic() + _TIMEOUT
             while started_at(pid) == started and time.monotonic() < until:
                 time.sleep(_STEP)
             if started_at(pid) != started:
@@ -94,7 +94,7 @@ def end(path: Path) -> bool:
 def port_is_free(port: int) -> bool:
     """Whether a program can listen on this port of the loopback address."""
     with socket.socket() as probe:
-        # As Twisted does: a port whose last connections are still winding down counts as free.
+        # As Twisted does: a port with only closing connections counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -1,7 +1,7 @@
-"""Sandboxes that stay up in the background until they are taken down.
+"""Sandboxes that run in the background until they are stopped.
 
-Each has a directory with one or two servers in it, and a note in the state directory, which is written
-before anything is started: whatever a crash leaves behind, ``down`` finds it.
+Each has a directory with one or two servers, and a file in the state directory, the note. The note is written
+before a server is started, so ``down`` also finds sandboxes after a crash.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ _FOLDERS = ("ours", "next-door")
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A directory with servers in it.
+    """A sandbox: a directory with one or two servers.
 
     Attributes:
-        directory: where everything is.
-        temporary: the directory goes when the sandbox is taken down.
-        note: the file in the state directory that tells of it.
+        directory: the directory of its servers.
+        temporary: whether the directory is removed when the sandbox is stopped.
+        note: the file in the state directory that names the directory.
     """
 
     directory: Path
@@ -42,29 +42,29 @@ class Sandbox:
 
     @property
     def servers(self) -> tuple[Homeserver, ...]:
-        """Its servers; the first is the one that has the community."""
+        """Its servers; the first one has the community."""
         folders = (self.directory / name for name in _FOLDERS)
         return tuple(_server_in(folder) for folder in folders if folder.is_dir())
 
     @property
     def is_up(self) -> bool:
-        """Whether a server of it is running."""
+        """Whether one of its servers is running."""
         return any(server.pid is not None for server in self.servers)
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings that point synadmin at it. One of them is the administrator's access token."""
+        """The settings for synadmin, with the administrator's access token."""
         record = self._record()
         return {"SYNADMIN_HOMESERVER": record["homeserver"], "SYNADMIN_ACCESS_TOKEN": record["access_token"]}
 
     @property
     def admin(self) -> UserId:
-        """Its server administrator."""
+        """The user id of its server admin."""
         return UserId(self._record()["admin"])
 
     @property
     def rooms(self) -> dict[str, RoomId]:
-        """The rooms of the community by slug (:mod:`synadmin.sandbox.community`)."""
+        """The ids of the community's rooms by slug (:mod:`synadmin.sandbox.community`)."""
         return {slug: RoomId(room_id) for slug, room_id in self._record()["rooms"].items()}
 
     def _record(self) -> dict[str, Any]:
@@ -76,9 +76,9 @@ class Sandbox:
         return record
 
     def down(self) -> bool:
-        """Stop it; return whether a server was running. A temporary directory is removed.
+        """Stop the sandbox; return whether a server was running. A temporary directory is removed.
 
-        So does what was made in any other directory, if it was never finished.
+        In another directory, the files of a sandbox that was never finished are removed.
         """
         servers = self.servers
         was_up = [server.stop() for server in servers]
@@ -100,19 +100,19 @@ def up(
     mas: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Sandbox:
-    """Put a sandbox up, and leave it running.
+    """Start a sandbox, and leave it running.
 
     Args:
-        directory: where; one that was a sandbox before goes on where it was. None: a temporary one.
-        state: where sandboxes are noted.
-        servers: 1, or 2 that federate.
-        empty: no people but the administrator, and no rooms.
+        directory: its directory; an earlier sandbox in it is started again. None: a temporary one.
+        state: the directory of the notes.
+        servers: 1, or 2 for two servers that federate.
+        empty: make only the administrator, and no other users and rooms.
         mas: a stand-in for MAS manages the accounts of the first server.
-        say: prints what goes on.
+        say: prints the progress.
 
     Raises:
         UsageError: the directory is not empty and not a sandbox, or its sandbox is up already.
-        ConnectError: Synapse did not come up.
+        ConnectError: Synapse did not start.
     """
     require_synapse()
     with contextlib.ExitStack() as undo:
@@ -125,19 +125,19 @@ def up(
             if sandbox.is_up:
                 message = f"the sandbox in {root} is up already"
                 raise UsageError(message, hint="`synadmin sandbox env` shows how to use it")
-            undo.callback(sandbox.down)  # Ctrl-C included: nothing may stay behind
+            undo.callback(sandbox.down)  # also after Ctrl-C no server may remain
             make_directory(state, setting="XDG_STATE_HOME")
             note = json.dumps({"directory": str(root), "temporary": sandbox.temporary})
             replace_file(sandbox.note, note, setting="XDG_STATE_HOME")
         started: list[Homeserver] = []
         for folder in _FOLDERS[:servers]:
             say(f"starting Synapse ({len(started) + 1} of {servers})" if servers > 1 else "starting Synapse")
-            # One password for all of them: it is for practice, and protects nothing.
+            # One password for all servers: it is for practice, and protects nothing.
             password = started[0].password if started else None
             kind = DelegatedHomeserver if mas and not started else Homeserver
             server = kind(root / folder, federates=servers > 1, password=password)
             started.append(server.start(stay=True))
-        _settle(sandbox, started, empty=empty, say=say)
+        _set_up(sandbox, started, empty=empty, say=say)
         for server in started:
             server.close()
         undo.pop_all()
@@ -145,7 +145,7 @@ def up(
 
 
 def noted_sandboxes(state: Path) -> list[Sandbox]:
-    """Return the sandboxes that were put up and not taken down, whether they still run or not."""
+    """Return the sandboxes that were started and not stopped with ``down``, running or not."""
     sandboxes = []
     for note in sorted(state.glob("*.json")):
         try:
@@ -157,10 +157,10 @@ def noted_sandboxes(state: Path) -> list[Sandbox]:
 
 
 def running_sandbox(directory: Path | None, *, state: Path) -> Sandbox:
-    """Return the sandbox in the directory, or the only one that is up.
+    """Return the running sandbox in the directory, or the only running one.
 
     Raises:
-        UsageError: there is none, or it is not clear which.
+        UsageError: none is running, or several are.
     """
     running = [sandbox for sandbox in noted_sandboxes(state) if sandbox.is_up]
     if directory is not None:
@@ -204,8 +204,8 @@ def _note_of(root: Path, state: Path) -> Path:
     return state / f"{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.json"
 
 
-def _settle(sandbox: Sandbox, started: list[Homeserver], *, empty: bool, say: Callable[[str], None]) -> None:
-    """Make the community if there is none yet, and write down how to reach it."""
+def _set_up(sandbox: Sandbox, started: list[Homeserver], *, empty: bool, say: Callable[[str], None]) -> None:
+    """Make the community if there is none yet, and write the settings to the record."""
     ours = started[0]
     path = sandbox.directory / _RECORD
     rooms: dict[str, RoomId] = {}

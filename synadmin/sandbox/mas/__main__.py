@@ -1,7 +1,7 @@
-"""Runs the stand-in in a process of its own: ``python -m synadmin.sandbox.mas tethered|free DIRECTORY``.
+"""Run the stand-in in a separate process: ``python -m synadmin.sandbox.mas tethered|free DIRECTORY``.
 
-The directory is that of the Synapse that delegates to it. It prints its port once it serves. Tethered, it
-ends with the process that started it, which holds the other end of its standard input.
+DIRECTORY is that of the Synapse that delegates to the stand-in, which prints its port when it is ready.
+``tethered``: it ends with the process that started it, which holds the other end of its standard input.
 """
 
 import json
@@ -18,7 +18,7 @@ FOLDER, RECORD, STORE = "mas", "service.json", "store.json"
 
 
 def main(mode: str, directory: Path) -> None:
-    """Serve until it is ended."""
+    """Serve requests until the process is ended."""
 
     def facts() -> dict[str, Any]:
         record: dict[str, Any] = json.loads((directory / "sandbox.json").read_text("utf-8"))
@@ -28,13 +28,13 @@ def main(mode: str, directory: Path) -> None:
     service = AuthenticationService(
         lambda: f"http://127.0.0.1:{facts()['port']}",
         lambda: facts()["server_name"],
-        port=record["port"] if port_is_free(record["port"]) else 0,  # 0: any other
+        port=record["port"] if port_is_free(record["port"]) else 0,  # 0: any free port
         secret=record["secret"],
         client_secret=record["client_secret"],
         path=directory / FOLDER / STORE,
     ).start()
-    print(service.port, flush=True)  # noqa: T201 - the starter reads it
-    # Held back by the starter until this process was noted.
+    print(service.port, flush=True)  # noqa: T201 - the parent reads it
+    # The parent has blocked these signals until it had recorded this process.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     if mode == "tethered":
         while os.read(sys.stdin.fileno(), 1):

@@ -1,4 +1,4 @@
-"""The admin API: who may use it, its pages and its answers for single resources."""
+"""The admin API: authorization, pages, and answers with one resource."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from synadmin.sandbox.mas.synapse import Provisioner
 from synadmin.sandbox.mas.web import Refused, Reply, Request, not_here, refused
 
 BASE = "/api/admin/v1"
-_PAGE = 10  # items, where no number is asked for
+_PAGE = 10  # items, by default
 # The folder of each kind of resource under BASE.
 FOLDERS = {
     "user": "users",
@@ -50,7 +50,7 @@ class AdminOperation:
     handler: Handler
 
     def match(self, path: str) -> str | None:
-        """Return the path's parameter, empty where it has none; None where the path is another one."""
+        """Return the path's parameter, empty where it has none; None where the path does not match."""
         pattern = re.sub(r"\{\w+\}", "([^/]+)", self.template)
         match = re.fullmatch(re.escape(BASE) + pattern, path)
         return None if match is None else unquote("".join(match.groups()))
@@ -75,7 +75,7 @@ def lists(template: str, kind: str, filters: Mapping[str, Filter], *, since: tup
 
 
 def returns_one(template: str, kind: str, title: str, *, since: tuple[int, int]) -> None:
-    """Declare the operation that returns the record of a kind that the path names; the title is of a 404."""
+    """Declare the operation that returns the record that the path names; the title is for a 404."""
     route("GET", template, since=since)(lambda call: single(call.find(kind, title)))
 
 
@@ -94,7 +94,7 @@ class Call:
     """An authorized request to the admin API.
 
     Attributes:
-        parameter: of the path: an id or a username; empty where there is none.
+        parameter: the path's id or username; empty where there is none.
         session: the caller's session.
     """
 
@@ -112,7 +112,7 @@ class Call:
         """Return the record that the path names.
 
         Raises:
-            Refused: there is none, or the id is no ULID.
+            Refused: there is no such record, or the id is not a ULID.
         """
         if not is_id(self.parameter):
             raise refused(400, "Invalid ULID in path", "invalid length")
@@ -130,7 +130,7 @@ class Call:
         return record
 
     def owner(self) -> Record:
-        """Return who owns the personal sessions that this caller makes: a user or a client."""
+        """Return the owner of the personal sessions that this caller makes: a user or a client."""
         session = self.session
         if session["_kind"] == PERSONAL:
             return {"owner_user_id": session["actor_user_id"], "owner_client_id": None}
@@ -151,7 +151,7 @@ def answer(service: StandInService, request: Request) -> Reply:
     if not matching:
         return not_here()
     for route, parameter in matching:
-        # `latest` and `by-username` come before `{id}` in the list.
+        # In the list, `latest` and `by-username` are before `{id}`.
         if route.method == request.method:
             try:
                 return route.handler(Call(service, request, parameter, _caller(service.store, request)))
@@ -179,7 +179,7 @@ def _caller(store: MasStore, request: Request) -> Record:
         raise refused(401, "Access token expired")
     token["_used"] = True
     if kind == "mpt":
-        # The user who acts may be locked, the one who owns the session may not.
+        # The user that the session acts as may be locked; the owner of the session may not.
         valid = store.is_valid(session["owner_user_id"])
         valid = valid and not store.table("user")[session["actor_user_id"]]["deactivated_at"]
     else:
@@ -198,7 +198,7 @@ def single(record: Record, *, status: int = 200, action: str = "", **more: Any) 
         record: the resource.
         status: the HTTP status.
         action: the last part of the operation's path, which its link names.
-        more: attributes that are shown this once.
+        more: attributes that only this answer has.
     """
     resource = _resource(record, more)
     itself = resource["links"]["self"] + (f"/{action}" if action else "")
@@ -206,7 +206,7 @@ def single(record: Record, *, status: int = 200, action: str = "", **more: Any) 
 
 
 def page(call: Call, kind: str, filters: Mapping[str, Filter]) -> Reply:
-    """Return a page of the resources of a kind that the filters leave."""
+    """Return a page of the resources of a kind that match the filters."""
     query = call.request.query
     first, last = _number(query, "page[first]"), _number(query, "page[last]")
     if first and last:
@@ -277,7 +277,7 @@ def _cursor(query: Mapping[str, list[str]], name: str) -> str:
 
 
 def is_flag(field: Fits) -> Filter:
-    """Return a filter that is true or false."""
+    """Return a filter with the values true and false."""
 
     def choose(_: Call, values: list[str]) -> Fits:
         if values[-1] not in {"true", "false"}:
@@ -289,7 +289,7 @@ def is_flag(field: Fits) -> Filter:
 
 
 def refers(field: str, kind: str, title: str) -> Filter:
-    """Return a filter by records that have to exist: the field is one of those named."""
+    """Return a filter by other records, which must exist: the field has the id of one of them."""
 
     def choose(call: Call, values: list[str]) -> Fits:
         if not all(is_id(value) for value in values):
@@ -312,7 +312,7 @@ def has_status(**states: Fits) -> Filter:
 
 
 def has_time(field: str, *, before: bool) -> Filter:
-    """Return a filter by a time strictly before or after the one named."""
+    """Return a filter by a time before or after the given one."""
 
     def choose(_: Call, values: list[str]) -> Fits:
         try:
@@ -340,7 +340,7 @@ def has_text(field: str) -> Filter:
 
 
 def has_scope(_: Call, values: list[str]) -> Fits:
-    """Choose the sessions that have all the scope tokens named."""
+    """Return a filter for the sessions with all given scope tokens."""
     for value in values:
         if not is_scope(value):
             raise refused(400, f"Invalid scope {json.dumps(value)} in filter parameters")

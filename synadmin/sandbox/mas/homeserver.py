@@ -29,7 +29,7 @@ class DelegatedHomeserver(Homeserver):
     """A throwaway Synapse, and the stand-in for MAS that manages its accounts."""
 
     def __init__(self, directory: Path | None = None, **named: Any) -> None:  # noqa: ANN401 - as Homeserver
-        """Choose a server, as :class:`Homeserver` does."""
+        """Prepare a server, as :class:`Homeserver` does."""
         super().__init__(directory, **named)
         self._service: subprocess.Popen[bytes] | None = None
 
@@ -40,7 +40,7 @@ class DelegatedHomeserver(Homeserver):
 
     @property
     def mas_url(self) -> str:
-        """The base URL of the stand-in. Final once it has been started."""
+        """The base URL of the stand-in. It does not change after the first start."""
         return f"http://127.0.0.1:{self._mas()['port']}/"
 
     @property
@@ -56,7 +56,7 @@ class DelegatedHomeserver(Homeserver):
         return super().start(stay=stay)
 
     def stop(self) -> bool:
-        """Stop both."""
+        """Stop Synapse and the stand-in."""
         was_running = super().stop()
         process.end(self._mas_pid_file)
         if self._service is not None:
@@ -68,10 +68,10 @@ class DelegatedHomeserver(Homeserver):
         return was_running
 
     def register(self, localpart: str, *, admin: bool = False, display_name: str | None = None) -> Person:
-        """Return a user with a session, made at MAS now if that has not been done before.
+        """Return a user with a session; the user is created in MAS at the first call.
 
-        The administrator's is a personal session with the scopes of both admin APIs; it does not expire.
-        Others sign in with their password.
+        The administrator has a personal session with the scopes of both admin APIs, which does not expire.
+        Other users sign in with their password.
         """
         if localpart not in self._people:
             with self.mas() as mas:

@@ -1,4 +1,4 @@
-"""The work that MAS does after it has answered: deactivations, provisioning, device lists."""
+"""The jobs that MAS runs after it has answered: deactivations, provisioning, device lists."""
 
 import queue
 import threading
@@ -9,12 +9,12 @@ from synadmin.sandbox.mas.synapse import Provisioner, SynapseError
 
 DEACTIVATE, PROVISION, SYNC = "deactivate-user", "provision-user", "sync-devices"
 _TRIES = 11
-_AGAIN = 0.1  # seconds until a job that failed is tried again; MAS takes 5, then 10, then 20
-_LOOK = 0.05  # seconds between two looks at a worker that is switched off
+_AGAIN = 0.1  # seconds until a failed job is tried again; MAS waits 5, then 10, then 20
+_LOOK = 0.05  # seconds between two checks whether a worker is switched on again
 
 
 class Worker:
-    """Runs jobs one after the other, in its own thread. The store keeps them until they are done."""
+    """A worker that runs jobs one by one in its own thread. The store keeps jobs until they are done."""
 
     def __init__(self, store: MasStore, synapse: Provisioner) -> None:
         self._store = store
@@ -24,19 +24,19 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
 
     def start(self) -> None:
-        """Start with the jobs that an earlier process has left."""
+        """Start the worker, with the jobs that an earlier process has not finished."""
         for job_id in self._store.table("job"):
             self._waiting.put(job_id)
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the job that is running."""
+        """Stop after the current job."""
         self._stopping.set()
         self._waiting.put(None)
         self._thread.join()
 
     def schedule(self, job: str, user: Record, **more: bool) -> None:
-        """Put off a job for a user. The caller holds the store's lock."""
+        """Add a job for a user. The caller holds the store's lock."""
         job_id = new_id()
         self._store.table("job")[job_id] = {"job": job, "user": user["_id"], "tries": 0, **more}
         self._waiting.put(job_id)

@@ -1,4 +1,4 @@
-"""Ids, tokens and times as MAS writes them."""
+"""Ids, tokens and times in the formats of MAS."""
 
 import datetime as dt
 import itertools
@@ -12,7 +12,7 @@ _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ALPHANUMERIC = string.ascii_letters + string.digits
 _ULID = 26  # characters
 _RANDOM, _CHECKSUM = 30, 6  # characters of a token
-# The random part of the ids grows, so that ids made in one millisecond are in order, too.
+# The random part of the ids grows, so that ids of the same millisecond are in order, too.
 _growing = itertools.count(secrets.randbits(60) << 19)
 
 
@@ -23,7 +23,7 @@ def new_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether the text is a ULID; lower case counts."""
+    """Whether the text is a ULID, in upper or lower case."""
     return len(text) == _ULID and set(text.upper()) <= set(_CROCKFORD)
 
 
@@ -44,7 +44,7 @@ def new_token(kind: str) -> str:
 
 
 def kind_of(token: str) -> str | None:
-    """Return the kind of a token; None where it is not written as MAS writes one."""
+    """Return the kind of a token; None where it does not have the format of MAS."""
     base, _, checksum = token.rpartition("_")
     kind, _, text = base.partition("_")
     fits = kind in {"mat", "mar", "mct", "mcr", "mpt"} and len(text) == _RANDOM
@@ -60,7 +60,7 @@ def _checksum(base: str) -> str:
 
 
 def now() -> dt.datetime:
-    """Return the time."""
+    """Return the current time."""
     return dt.datetime.now(dt.UTC)
 
 
@@ -70,10 +70,10 @@ def written(moment: dt.datetime) -> str:
 
 
 def moment(text: str) -> dt.datetime:
-    """Return the time that RFC 3339 text names.
+    """Return the time of an RFC 3339 text.
 
     Raises:
-        ValueError: it is no such text.
+        ValueError: the text is not RFC 3339.
     """
     when = dt.datetime.fromisoformat(text)
     if when.tzinfo is None:

@@ -1,4 +1,4 @@
-"""What MAS serves besides its admin API: discovery, clients, tokens, introspection, the page of a person."""
+"""The other endpoints of MAS: discovery, clients, tokens, introspection, and the page for users."""
 
 import base64
 import binascii
@@ -33,7 +33,7 @@ from synadmin.sandbox.mas.web import Refused, Reply, Request
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 _CLIENT, _GRANT = "oauth2-client", "grant"
-_FOR_EVERYBODY = {"openid", "email", "urn:mas:graphql:*"}
+_SCOPES_FOR_ALL = {"openid", "email", "urn:mas:graphql:*"}
 _METADATA = ("client_name", "client_uri", "logo_uri", "redirect_uris", "grant_types")
 
 
@@ -68,7 +68,7 @@ def discovery(service: StandInService, request: Request) -> Reply:
 
 
 def grant_types(knobs: Knobs) -> list[str]:
-    """Return the grants that are served, or that a static client has."""
+    """Return the grant types that MAS serves, or that a static client has."""
     types = ["authorization_code", "refresh_token", "client_credentials"]
     return [*types, DEVICE_CODE] if knobs.device_code else types
 
@@ -77,7 +77,7 @@ def grant_types(knobs: Knobs) -> list[str]:
 
 
 def register_client(service: StandInService, request: Request) -> Reply:
-    """Register a client. Equal metadata without a secret is the client that it was."""
+    """Register a client. The same metadata without a secret returns the same client again."""
     try:
         metadata = json.loads(request.body)
     except ValueError:
@@ -88,7 +88,7 @@ def register_client(service: StandInService, request: Request) -> Reply:
     if "authorization_code" in grants and not metadata.get("redirect_uris"):
         raise _error(400, "invalid_redirect_uri")
     uri = urlsplit(str(metadata.get("client_uri", "")))
-    # MAS refuses every public suffix, and has a list of them.
+    # MAS has a list of public suffixes, and refuses them all.
     if uri.scheme != "https" or "." not in (uri.hostname or ""):
         raise _error(400, "invalid_client_metadata", "client_uri is missing or not valid")
     metadata["grant_types"] = sorted(set(grants) & set(grant_types(service.store.knobs)))
@@ -116,14 +116,14 @@ def add_client(
     client_id: str = "",
     secret: str | None = None,
 ) -> Record:
-    """Keep a client; one whose id is given is static, as those of MAS's configuration file are.
+    """Store a client. A client with a given id is static, as those of MAS's configuration file.
 
     Args:
-        store: where.
+        store: the store.
         attributes: its metadata.
         method: how it authenticates.
         client_id: its ULID.
-        secret: its secret; None: one is made up where the method needs one.
+        secret: its secret; None: a random one where the method needs a secret.
     """
     key = client_id or new_id()
     secret = secret or (None if method == "none" else random_text(32))
@@ -134,7 +134,7 @@ def add_client(
 
 
 def _client(service: StandInService, request: Request) -> Record:
-    """Return the client that authenticates itself."""
+    """Return the client that the request authenticates."""
     form = request.form()
     client_id, secret, method = form.get("client_id", ""), form.get("client_secret", ""), "client_secret_post"
     scheme, _, encoded = (request.headers.get("Authorization") or "").partition(" ")
@@ -186,15 +186,15 @@ _FORM = """<form method="post">
 </form>"""
 
 
-def _page(said: str, code: str | None = None, status: int = 200) -> Reply:
+def _page(message: str, code: str | None = None, status: int = 200) -> Reply:
     form = "" if code is None else _FORM.format(code=html.escape(code))
-    body = f"<body><p>{html.escape(said)}</p>{form}</body>"
+    body = f"<body><p>{html.escape(message)}</p>{form}</body>"
     text = f"<!DOCTYPE html><html><head><title>Link a device</title></head>{body}</html>"
     return Reply(status, text=text, content_type="text/html; charset=utf-8")
 
 
 def link(service: StandInService, request: Request) -> Reply:
-    """Show the page on which a person allows a device, and take what was typed there."""
+    """Show the page where a user allows a device, and handle its form."""
     if request.method == "GET":
         return _page("Type the code that the device shows.", request.query.get("code", [""])[-1])
     form, store = request.form(), service.store
@@ -212,7 +212,7 @@ def link(service: StandInService, request: Request) -> Reply:
         grant["state"] = "denied"
         return _page("The device was denied.")
     if {SYNAPSE_ADMIN, MAS_ADMIN} & set(grant["scope"].split()) and not user["admin"]:
-        # The device is left waiting: MAS does the same.
+        # The device goes on waiting, as with MAS.
         return _page("The policy does not let this user ask for these scopes.", code, 403)
     browser = {"user_id": user["_id"], "user_agent": request.headers.get("User-Agent")}
     session = store.add_session(BROWSER, browser)
@@ -228,14 +228,14 @@ def _may_sign_in(store: MasStore, user: Record, password: str | None) -> bool:
 
 
 def token(service: StandInService, request: Request) -> Reply:
-    """Give out tokens."""
+    """Return tokens for a grant."""
     client = _client(service, request)
     form = request.form()
     grant_type = form.get("grant_type", "")
     known = {"client_credentials": _client_credentials, "refresh_token": _refresh, DEVICE_CODE: _device_code}
     needed = {"refresh_token": "refresh_token", DEVICE_CODE: "device_code"}.get(grant_type, "grant_type")
     if not form.get(needed):
-        # No misprint: MAS takes a form that lacks a field for a fault of its own.
+        # The status 500 is correct: MAS reports a missing form field as a server error.
         raise _error(500, "server_error", f"Failed to deserialize form body: missing field `{needed}`")
     if grant_type not in grant_types(service.store.knobs):
         raise _error(400, "unsupported_grant_type")
@@ -250,7 +250,7 @@ def _client_credentials(
     store: MasStore, _: StandInService, client: Record, form: Mapping[str, str]
 ) -> Record:
     scope = form.get("scope", "")
-    allowed = {*_FOR_EVERYBODY, *([MAS_ADMIN] if client["_id"] in store.knobs.admin_clients else [])}
+    allowed = {*_SCOPES_FOR_ALL, *([MAS_ADMIN] if client["_id"] in store.knobs.admin_clients else [])}
     refused = sorted(set(scope.split()) - allowed)
     if refused:
         raise _error(403, "invalid_scope", f"scope '{refused[0]}' not allowed")
@@ -313,7 +313,7 @@ def _refresh(store: MasStore, _: StandInService, client: Record, form: Mapping[s
     if has_ended(session) or session["client_id"] != client["_id"]:
         raise _error(400, "invalid_grant")
     if old["_revoked"] or old["_next"]:
-        # Used once before. As long as nothing of what it gave was used, the answer may have been lost.
+        # It was used before. If none of its new tokens was used, the first answer may have been lost.
         following = store.table("token").get(old["_next"] or "")
         if following is None or following["_next"] or following["_revoked"]:
             raise _error(400, "invalid_grant")
@@ -328,7 +328,7 @@ def _refresh(store: MasStore, _: StandInService, client: Record, form: Mapping[s
 
 
 def revoke(service: StandInService, request: Request) -> Reply:
-    """End the session of a token; a token that is unknown is none."""
+    """End the session of a token; an unknown token is ignored."""
     client = _client(service, request)
     store = service.store
     form = request.form()
@@ -347,7 +347,7 @@ def revoke(service: StandInService, request: Request) -> Reply:
 
 
 def introspect(service: StandInService, request: Request) -> Reply:
-    """Answer the homeserver, or a client with a secret, what a token is."""
+    """Tell the homeserver, or a client with a secret, whether a token is active and what it permits."""
     if request.bearer is not None:
         if request.bearer != service.synapse.secret:
             raise _error(401, "access_denied", "bearer token presented is invalid")
@@ -363,7 +363,7 @@ def introspect(service: StandInService, request: Request) -> Reply:
         return Reply(200, {"active": False})
     session = store.session_of(token)
     user_id = session["actor_user_id"] if session["_kind"] == PERSONAL else session["user_id"]
-    # A personal session: the actor has to be valid here, and its owner.
+    # In a personal session, the actor and the owner must both be valid.
     if not (store.is_valid(user_id) and store.is_valid(session.get("owner_user_id"))):
         return Reply(200, {"active": False})
     token["_used"] = True
@@ -389,11 +389,11 @@ def _scope(session: Record) -> str:
     return with_twins(session["scope"])
 
 
-# What Matrix clients know
+# Endpoints of the Matrix client API
 
 
 def login(service: StandInService, request: Request) -> Reply:
-    """Sign in with a password, as Matrix clients did before there was OAuth."""
+    """Sign in with a password, as Matrix clients without OAuth do."""
     if request.method == "GET":
         flows = [{"type": "m.login.password"}] if service.store.knobs.passwords else []
         return Reply(200, {"flows": flows})

@@ -1,4 +1,4 @@
-"""The stand-in as an HTTP server on loopback, in threads of this process."""
+"""The HTTP server of the stand-in, on loopback and in threads of this process."""
 
 import json
 import secrets
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs
 
-# Importing them fills the table of operations.
+# These imports fill the table of operations.
 from synadmin.sandbox.mas import admin, oauth, sessions, settings, users  # noqa: F401
 from synadmin.sandbox.mas.admin import StandInService, answer
 from synadmin.sandbox.mas.jobs import Worker
@@ -21,7 +21,7 @@ from synadmin.sandbox.mas.synapse import Provisioner
 from synadmin.sandbox.mas.web import Refused, Reply, Request, not_here
 
 CLIENT_ID = "01JADM1N000000000000000000"
-"""The client of the stand-in that may use the admin API with client credentials alone."""
+"""The client that may use the admin API with only its client credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class Exchange:
 
 
 class AuthenticationService:
-    """A stand-in for MAS, beside a Synapse.
+    """A stand-in for MAS, for one Synapse.
 
-    As a context manager it serves while the block runs.
+    As a context manager it serves requests while the block runs.
 
     Attributes:
         secret: the shared secret of MAS and Synapse.
         client_secret: the secret of the client that may use the admin API.
-        synapse: how it speaks to Synapse.
-        watch: is given each exchange after it has been answered.
+        synapse: sends requests to Synapse.
+        watch: is called with each exchange after the answer.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class AuthenticationService:
         client_secret: str | None = None,
         path: Path | None = None,
     ) -> None:
-        """Bind a port; nothing is served until :meth:`start`.
+        """Bind a port; :meth:`start` begins to serve.
 
         Args:
-            homeserver: returns Synapse's base URL, once it is asked for.
+            homeserver: returns Synapse's base URL.
             server_name: returns Synapse's server name.
-            port: the port; 0: any that is free.
+            port: the port; 0: any free port.
             secret: the shared secret of MAS and Synapse; None: a random one.
-            client_secret: the secret of the client that may use the admin API; None: drawn anew.
-            path: the file that keeps what it knows; None: nothing is kept.
+            client_secret: the secret of the client that may use the admin API; None: a random one.
+            path: the file that stores the records; None: they are only in memory.
         """
         self.secret = secret or secrets.token_hex()
         self.client_secret = client_secret or secrets.token_hex()
@@ -80,27 +80,27 @@ class AuthenticationService:
 
     @property
     def port(self) -> int:
-        """Its port."""
+        """The port of the stand-in."""
         return int(self._server.server_port)
 
     @property
     def url(self) -> str:
-        """Its base URL, with a slash in the end."""
+        """The base URL, with a slash at the end."""
         return f"http://127.0.0.1:{self.port}/"
 
     @property
     def knobs(self) -> Knobs:
-        """What can be set."""
+        """The settings of the stand-in."""
         return self.store.knobs
 
     def start(self) -> Self:
-        """Serve, and run jobs."""
+        """Start to serve requests and to run jobs."""
         self._worker.start()
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """End, after the requests that are being answered."""
+        """Stop, after the current requests are answered."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._worker.stop()
@@ -151,7 +151,7 @@ class AuthenticationService:
 
 
 def delegation(url: str, secret: str) -> dict[str, Any]:
-    """Return what the configuration of a Synapse that delegates to MAS needs."""
+    """Return the configuration for a Synapse that delegates to MAS."""
     return {
         "matrix_authentication_service": {"enabled": True, "endpoint": url, "secret": secret},
         "password_config": {"enabled": False},
@@ -163,7 +163,7 @@ class _Server(ThreadingHTTPServer):
     service: AuthenticationService
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing about a caller who is gone."""
+        """Print no error about a client that has closed the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 

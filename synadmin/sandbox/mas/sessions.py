@@ -51,7 +51,7 @@ def _find(call: Call, kind: str) -> Record:
 
 
 def _finishes(template: str, kind: str) -> None:
-    """Declare the operation that ends a session; those that were started from a browser session go on."""
+    """Declare the operation that ends a session. Sessions that a browser session started continue."""
 
     @route("POST", template, since=(1, 4))
     def finish(call: Call) -> Reply:
@@ -126,7 +126,7 @@ lists(
 
 @route("POST", "/personal-sessions", since=(1, 5))
 def create_personal_session(call: Call) -> Reply:
-    """Make a session in which its owner acts as a user."""
+    """Create a personal session: its owner acts as a user."""
     required = {"actor_user_id": is_ulid, "human_name": is_text, "scope": is_text}
     body = json_body(call.request, required, {"expires_in": is_count})
     actor = call.store.table("user").get(body["actor_user_id"].upper())
@@ -165,7 +165,7 @@ def revoke_personal_session(call: Call) -> Reply:
 
 @route("POST", "/personal-sessions/{id}/regenerate", since=(1, 5))
 def regenerate_personal_session(call: Call) -> Reply:
-    """Give a personal session a new token; the old one ends."""
+    """Give a personal session a new token; the old token ends."""
     session = call.find(PERSONAL, "Session not found")
     body = json_body(call.request, {}, {"expires_in": is_count})
     if has_ended(session):

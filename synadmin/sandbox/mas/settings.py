@@ -1,4 +1,4 @@
-"""The operations of the admin API on registration tokens, policy data, and the site itself."""
+"""The operations of the admin API on registration tokens, policy data, and the site configuration."""
 
 from synadmin.sandbox.mas.admin import Call, is_flag, page, route, single
 from synadmin.sandbox.mas.names import moment, now, random_text, written
@@ -6,7 +6,7 @@ from synadmin.sandbox.mas.store import Record
 from synadmin.sandbox.mas.web import Reply, is_count, is_text, is_time, json_body, refused
 
 _TOKEN, _NO_TOKEN = "user-registration_token", "Registration token with ID {} not found"
-_LENGTH = 12  # characters of a token that MAS makes up
+_LENGTH = 12  # characters of a random token
 
 
 def _expired(token: Record) -> bool:
@@ -65,7 +65,7 @@ def get_registration_token(call: Call) -> Reply:
 
 @route("PUT", "/user-registration-tokens/{id}", since=(0, 17))
 def update_registration_token(call: Call) -> Reply:
-    """Change a registration token: what is absent stays, null removes."""
+    """Change a registration token: absent fields stay, null removes a limit."""
     token = call.find(_TOKEN, _NO_TOKEN)
     body = json_body(call.request, {}, {"usage_limit": is_count, "expires_at": is_time})
     if "usage_limit" in body:
@@ -103,9 +103,9 @@ _POLICY = "policy-data"
 
 @route("POST", "/policy-data", since=(0, 15))
 def set_policy_data(call: Call) -> Reply:
-    """Keep new policy data. The stand-in has no policy that reads it."""
+    """Store new policy data. The stand-in has no policy that reads it."""
     body = json_body(call.request, {"data": lambda _: True}, {})
-    # MAS takes null, too, and has no policy data at all then: not even that of its configuration file.
+    # MAS also accepts null: then it has no policy data, not even that of its configuration file.
     if not isinstance(body["data"], dict | None):
         raise refused(400, "Failed to instanciate policy with the provided data", "invalid policy data")
     return single(call.store.add(_POLICY, {"data": body["data"]}), status=201)
@@ -122,7 +122,7 @@ def get_latest_policy_data(call: Call) -> Reply:
 
 @route("GET", "/policy-data/{id}", since=(0, 15))
 def get_policy_data(call: Call) -> Reply:
-    """Return the newest policy data, whatever the id: MAS 1.22.0 does the same."""
+    """Return the newest policy data, whatever id is given, as MAS 1.22.0 does."""
     every = list(call.store.table(_POLICY).values())
     return single(every[-1]) if every else single(call.find(_POLICY, "Policy data with ID {} not found"))
 
@@ -132,7 +132,7 @@ def get_policy_data(call: Call) -> Reply:
 
 @route("GET", "/site-config", since=(1, 3))
 def site_config(call: Call) -> Reply:
-    """Return what of the configuration clients may know."""
+    """Return the public part of the configuration."""
     config = {
         "server_name": call.service.server_name(),
         "password_login_enabled": call.store.knobs.passwords,

@@ -1,7 +1,7 @@
-"""What the stand-in knows: users, four kinds of sessions, tokens, jobs; and what a session permits.
+"""The records of the stand-in: users, four kinds of sessions, tokens, jobs; and the rights of sessions.
 
-Everything is a record, attributes by name, so that it can be written to a file as JSON. Attributes whose
-name begins with ``_`` are not in any answer of the admin API.
+A record is a dict, so that it can be written to a file as JSON. The admin API shows no attribute with a name
+that begins with ``_``.
 """
 
 import datetime as dt
@@ -32,13 +32,13 @@ class Knobs:
     """The settings of the stand-in.
 
     Attributes:
-        adminapi: the admin API is served. It is not unless an operator adds it.
-        version: the version that is played. Operations that are younger are not there; their filters are.
-        device_code: the device code grant is switched on.
-        worker: jobs are run.
-        failures: the next jobs that fail, each to be tried again later.
-        passwords: users sign in with passwords.
-        minimum_password_complexity: 0 to 4, what a password has to have.
+        adminapi: whether the admin API is served. In MAS an operator has to switch it on.
+        version: the simulated version of MAS. Newer operations are missing; newer filters are not.
+        device_code: whether the device code grant is switched on.
+        worker: whether jobs are run.
+        failures: how many of the next jobs fail; they are tried again later.
+        passwords: whether users sign in with passwords.
+        minimum_password_complexity: the least complexity of a password, 0 to 4.
         admin_clients: the clients that may ask for ``urn:mas:admin``.
         access_token_seconds: the life of OAuth access tokens.
         device_code_seconds: the life of a device code.
@@ -58,22 +58,22 @@ class Knobs:
     interval: int = 5
 
     def is_at_least(self, since: tuple[int, int]) -> bool:
-        """Whether the version that is played has what came with this one."""
+        """Whether the simulated version is this one or newer."""
         major, minor = self.version.lstrip("v").split(".")[:2]
         return (int(major), int(minor)) >= since
 
 
 class MasStore:
-    """The records, by kind and id. Hold ``lock`` while looking and changing.
+    """The records, by kind and id. Hold ``lock`` to read or change them.
 
     Attributes:
-        lock: held by what reads or writes records.
+        lock: the lock for reading and writing records.
         knobs: the settings.
         tables: records by kind, then by id, in the order in which they were made.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read the file if there is one; None: nothing is kept."""
+        """Read the file if it exists; None: the records are only in memory."""
         self.lock = threading.RLock()
         self.knobs = Knobs()
         self.tables: dict[str, dict[str, Record]] = {}
@@ -94,31 +94,31 @@ class MasStore:
         return self.tables.setdefault(kind, {})
 
     def add(self, kind: str, attributes: Record) -> Record:
-        """Keep a new record, with ``id``, ``kind`` and ``created_at``."""
+        """Store a new record with ``_id``, ``_kind`` and ``created_at``, and return it."""
         record = {"_id": new_id(), "_kind": kind, "created_at": written(now()), **attributes}
         self.table(kind)[record["_id"]] = record
         return record
 
     def add_user(self, username: str) -> Record:
-        """Keep a new user."""
+        """Store a new user, and return it."""
         user = {"username": username, "locked_at": None, "deactivated_at": None, "admin": False}
         return self.add("user", {**user, "legacy_guest": False, "_password": None})
 
     def user_named(self, username: str) -> Record | None:
-        """Return the user with this name; letters count without their case."""
+        """Return the user with this name, in upper or lower case."""
         matching = (user for user in self.table("user").values() if user["username"] == username.lower())
         return next(matching, None)
 
     def add_session(self, kind: str, attributes: Record) -> Record:
-        """Keep a new session of a kind."""
-        # MAS notes the last use of a session within a minute; the stand-in never does.
+        """Store a new session of a kind, and return it."""
+        # MAS records the last use of a session within a minute; the stand-in does not.
         session = {_ENDED[kind]: None, "last_active_at": None, "last_active_ip": None}
         if kind != PERSONAL:
             session["user_agent"] = None
         return self.add(kind, session | attributes)
 
     def add_token(self, session: Record, kind: str, seconds: int | None, **more: Any) -> Record:  # noqa: ANN401
-        """Keep a new token of a session; without seconds it lives on."""
+        """Store a new token of a session, and return it; None seconds: it does not expire."""
         expires = None if seconds is None else written(now() + dt.timedelta(seconds=seconds))
         token = {"_session": session["_id"], "_session_kind": session["_kind"], "_revoked": False}
         token |= {"_token": new_token(kind), "_expires": expires, "_used": False, "_kind": "token", **more}
@@ -130,22 +130,22 @@ class MasStore:
         return self.table(token["_session_kind"])[token["_session"]]
 
     def is_live(self, token: Record) -> bool:
-        """Whether a token is neither revoked nor expired, and its session not ended."""
+        """Whether a token is not revoked and not expired, and its session has not ended."""
         expired = token["_expires"] is not None and moment(token["_expires"]) <= now()
         return not (token["_revoked"] or expired or has_ended(self.session_of(token)))
 
     def is_valid(self, user_id: str | None) -> bool:
-        """Whether a user is neither locked nor deactivated; no user at all is valid."""
+        """Whether a user is neither locked nor deactivated; true for None."""
         user = self.table("user").get(user_id or "")
         return user is None or not (user["locked_at"] or user["deactivated_at"])
 
     def sessions(self, kind: str, user_id: str) -> list[Record]:
-        """Return a user's sessions that have not ended; personal ones: those that act as the user."""
+        """Return a user's active sessions; of personal sessions, those that act as the user."""
         every = self.table(kind).values()
         return [session for session in every if session[_OF_USER[kind]] == user_id and not has_ended(session)]
 
     def devices(self, user_id: str) -> list[str]:
-        """Return the devices that a user's sessions have."""
+        """Return the devices of a user's sessions."""
         compat = [session["device_id"] for session in self.sessions(COMPAT, user_id)]
         scopes = [session["scope"] for kind in (OAUTH, PERSONAL) for session in self.sessions(kind, user_id)]
         return [device for device in compat if device] + [
@@ -157,7 +157,7 @@ class MasStore:
         session[_ENDED[session["_kind"]]] = written(now())
 
     def end_all(self, user_id: str) -> None:
-        """End every session of a user, and those that act for the user."""
+        """End all sessions of a user, and the personal sessions that the user owns."""
         for kind in _ENDED:
             for session in self.sessions(kind, user_id):
                 self.end(session)
@@ -172,7 +172,7 @@ def has_ended(session: Record) -> bool:
 
 
 def is_scope(text: str) -> bool:
-    """Whether the text is a scope, as RFC 6749 writes it."""
+    """Whether the text is a valid scope of RFC 6749."""
     return re.fullmatch(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*", text) is not None
 
 
@@ -188,7 +188,7 @@ def devices_in(scope: str) -> list[str]:
 
 
 def with_twins(scope: str) -> str:
-    """Return a scope with the stable and the unstable name of all that has both."""
+    """Return a scope that has, for each token with two names, both the stable and the unstable one."""
     tokens = set(scope.split())
     if tokens & {API, UNSTABLE_API}:
         tokens |= {API, UNSTABLE_API}

@@ -1,4 +1,4 @@
-"""What MAS asks of its homeserver, under ``/_synapse/mas/``."""
+"""The requests of MAS to its homeserver, under ``/_synapse/mas/``."""
 
 import contextlib
 import http.client
@@ -24,18 +24,18 @@ class SynapseError(Exception):
 
 
 class Provisioner:
-    """Sends MAS's requests to Synapse.
+    """A client that sends the requests of MAS to Synapse.
 
     Attributes:
-        asked: the requests so far: ``(operation, body)``; for tests.
+        asked: the requests that were sent, ``(operation, body)``, for tests.
     """
 
     def __init__(self, url: Callable[[], str], secret: str) -> None:
-        """Choose a Synapse.
+        """Set the Synapse.
 
         Args:
-            url: returns its base URL, which may not be known yet.
-            secret: the secret that both have.
+            url: returns its base URL, which may be known only later.
+            secret: the shared secret of MAS and Synapse.
         """
         self._url = url
         self.secret = secret
@@ -45,7 +45,7 @@ class Provisioner:
         """Send a request.
 
         Raises:
-            SynapseError: it was not done.
+            SynapseError: Synapse refused the request.
         """
         self.asked.append((operation, body))
         self._send("POST", operation, json.dumps(body))
@@ -54,7 +54,7 @@ class Provisioner:
         """Whether a localpart is free at the homeserver.
 
         Raises:
-            SynapseError: it did not say.
+            SynapseError: Synapse did not answer the question.
         """
         self.asked.append(("is_localpart_available", {"localpart": localpart}))
         try:

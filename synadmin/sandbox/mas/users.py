@@ -26,7 +26,7 @@ from synadmin.sandbox.mas.web import is_text as is_string
 _NO_USER = "User ID {} not found"
 _USERNAME = re.compile(r"[a-z0-9=\-./+][a-z0-9=_\-./+]{0,254}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_STRONGER = 4  # characters for each step of complexity; MAS estimates how long guessing would take
+_STRONGER = 4  # characters for each step of complexity; MAS estimates the time to guess the password
 
 
 def _has_session(call: Call, kind: str, user: Record) -> bool:
@@ -68,7 +68,7 @@ lists("/users", "user", _USER_FILTERS, since=(0, 10))
 
 @route("POST", "/users", since=(0, 10))
 def create_user(call: Call) -> Reply:
-    """Create a user, in Synapse as well."""
+    """Create a user, also in Synapse."""
     optional = {"skip_homeserver_check": is_boolean, "displayname": is_string, "avatar_url": is_string}
     body = json_body(call.request, {"username": is_string}, optional)
     username = body["username"]
@@ -90,7 +90,7 @@ def create_user(call: Call) -> Reply:
 
 @route("GET", "/users/by-username/{username}", since=(0, 10))
 def get_user_by_username(call: Call) -> Reply:
-    """Return the user with a name."""
+    """Return the user with this name."""
     user = call.store.user_named(call.parameter)
     if user is None:
         raise refused(404, f'User with username "{call.parameter}" not found')
@@ -104,7 +104,7 @@ returns_one("/users/{id}", "user", _NO_USER, since=(0, 10))
 
 @route("POST", "/users/{id}/set-password", since=(0, 10))
 def set_password(call: Call) -> Reply:
-    """Set a user's password. Sessions go on."""
+    """Set a user's password. Sessions stay active."""
     if not call.store.knobs.passwords:
         raise refused(403, "Password auth is disabled")
     user = call.find("user", _NO_USER)
@@ -126,7 +126,7 @@ def set_admin(call: Call) -> Reply:
 
 @route("POST", "/users/{id}/deactivate", since=(0, 10))
 def deactivate(call: Call) -> Reply:
-    """Deactivate a user; the rest is a job."""
+    """Deactivate a user; a job deactivates the account in Synapse."""
     user = call.find("user", _NO_USER)
     optional = {"skip_erase": is_boolean} if call.store.knobs.is_at_least((0, 20)) else {}
     body = json_body(call.request, {}, optional, whole=False)

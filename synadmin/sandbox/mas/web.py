@@ -1,4 +1,4 @@
-"""Requests and replies, and the routes between them."""
+"""Requests, replies, and checks of JSON bodies."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ class Request:
     Attributes:
         path: the path, still percent-encoded.
         query: the values of each parameter, decoded.
-        headers: the headers, by names like ``Content-Type``.
-        url: the base URL of the service, as the caller named it.
+        headers: the headers by name, such as ``Content-Type``.
+        url: the base URL of the service in the request.
     """
 
     method: str
@@ -61,8 +61,8 @@ class Reply:
     content_type: str = "text/plain; charset=utf-8"
 
 
-class Refused(Exception):  # noqa: N818 - an answer, too
-    """A request that is answered with an error."""
+class Refused(Exception):  # noqa: N818 - it is an answer, not a failure
+    """The request is answered with an error."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -75,22 +75,22 @@ def not_here() -> Reply:
 
 
 def refused(status: int, *titles: str) -> Refused:
-    """Return an error as the admin API writes it."""
+    """Return an error in the format of the admin API."""
     return Refused(Reply(status, {"errors": [{"title": title} for title in titles]}))
 
 
 def plain(status: int, text: str) -> Refused:
-    """Return an error of the framework, before the operation has begun."""
+    """Return an error of MAS's web framework, raised before the operation begins."""
     return Refused(Reply(status, text=text))
 
 
 def json_body(
     request: Request, required: Mapping[str, Check], optional: Mapping[str, Check], *, whole: bool = True
 ) -> Record:
-    """Return a JSON body of this shape; optional fields may be null.
+    """Return the JSON body, after a check of its fields; optional fields may be null.
 
     Raises:
-        Refused: it has another shape, or none.
+        Refused: the body is missing or has another shape.
     """
     if not whole and not request.body:
         return {}
@@ -122,7 +122,7 @@ def is_flag(value: object) -> bool:
 
 
 def is_count(value: object) -> bool:
-    """Whether a JSON value is a number of 32 bits without a sign."""
+    """Whether a JSON value is an unsigned 32-bit integer."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32
 
 
