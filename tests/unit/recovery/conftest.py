@@ -1,4 +1,4 @@
-"""The server as the tests of regaining see it: through a client that keeps a journal."""
+"""Fixtures of the recovery tests: a client that writes a journal, and an observer."""
 
 from __future__ import annotations
 

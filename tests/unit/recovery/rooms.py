@@ -1,4 +1,4 @@
-"""A lost room on the stand-in for a homeserver: private, and Alice, who is in it, holds 100."""
+"""A room of the stub homeserver without control: private, and only its member Alice has level 100."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRANTED = {**LEVELS, "users": {ALICE: 100, ADMIN: 100}}
 
 
 def details(room_id: str, **others: object) -> dict[str, object]:
-    """Return a room as ``GET /v1/rooms/{id}`` shows it."""
+    """Return the answer of ``GET /v1/rooms/{id}``."""
     return {
         "room_id": room_id,
         "name": "Chess",
@@ -40,12 +40,12 @@ def state(kind: str, content: Mapping[str, Any], key: str = "") -> dict[str, obj
 
 
 def power(content: Mapping[str, Any]) -> Reply:
-    """Answer with a room's power levels."""
+    """Return a reply with the power levels of a room."""
     return json_reply({"state": [state("m.room.power_levels", content)]})
 
 
 class LostRoom:
-    """The paths of one room, answered as Synapse answers while it is regained."""
+    """A room of the stub that gives the answers of Synapse during a recovery."""
 
     def __init__(self, stub: Stub, room_id: str = "!chess:example.org", **others: object) -> None:
         self.id = room_id
@@ -56,7 +56,7 @@ class LostRoom:
         stub.on(f"{self.admin_path}/state", json_reply({"state": []}))
         self.on(POWER, power(LEVELS), power(GRANTED))
         self.on(CREATE, json_reply({"state": [state("m.room.create", {"room_version": "11"})]}))
-        self.joined_by("invite")
+        self.set_join_rule("invite")
         self.on("members", json_reply({"members": [ALICE], "total": 1}))
         stub.on(f"{self.admin_path}/block", json_reply({"block": False}))
         stub.on(f"{self.admin_path}/make_room_admin", json_reply({}))
@@ -69,26 +69,29 @@ class LostRoom:
         self.member(ADMIN, None, "join")
 
     def member(self, user: str, *memberships: str | None) -> None:
-        """Set what a user's membership is, look after look."""
+        """Set the memberships of a user that successive requests read."""
         path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
-        replies = [json_reply({"memberships": {self.id: one} if one else {}}) for one in memberships]
+        replies = [
+            json_reply({"memberships": {self.id: membership} if membership else {}})
+            for membership in memberships
+        ]
         self._stub.on(path, *replies)
 
-    def joined_by(self, rule: str, **more: object) -> None:
+    def set_join_rule(self, rule: str, **more: object) -> None:
         """Set the room's join rule."""
         self.on(JOIN_RULES, json_reply({"state": [state("m.room.join_rules", {"join_rule": rule, **more})]}))
 
     def left_by_all(self) -> None:
-        """Let this server have no state of the room, as Synapse has not once its last user has left."""
+        """Remove the state and the members of the room, as Synapse does when its last local user leaves."""
         for what in (POWER, CREATE, JOIN_RULES):
             self.on(what, json_reply({"state": []}))
         self.on("members", json_reply({"members": [], "total": 0}))
 
     def on(self, what: str, *replies: Reply) -> None:
-        """Set what is answered below the room's Admin API path."""
+        """Set the replies to a path below the room's Admin API path."""
         self._stub.on(f"{self.admin_path}/{what}", *replies)
 
     @property
     def changes(self) -> list[str]:
-        """Return what was sent that changes something, without the ids."""
+        """Return the last path segment of each request that changes something."""
         return [target.rpartition("/")[2] for target in self._stub.targets if not target.startswith("GET ")]

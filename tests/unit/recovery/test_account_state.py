@@ -1,4 +1,4 @@
-"""An account is woken for a short time, whatever keeps it from acting, and put to sleep again just so."""
+"""An inactive account is activated for a short time, and then gets its exact state back."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ ACCOUNT = f"/_synapse/admin/v2/users/{NAME}"
 DEACTIVATE = f"/_synapse/admin/v1/deactivate/{NAME}"
 SUSPEND = f"/_synapse/admin/v1/suspend/{NAME}"
 JOINED = f"/_synapse/admin/v1/users/{NAME}/joined_rooms"
-HER = UserId(ALICE)
+ALICE_ID = UserId(ALICE)
 
 
-class Her:
-    """An account on the stub that keeps its changes."""
+class StubAccount:
+    """An account on the stub that is changed by requests."""
 
     def __init__(self, stub: Stub, **state: bool) -> None:
         self.state: dict[str, Any] = {"name": ALICE, **state}
         self.memberships: list[str] = []
         self._stub = stub
-        stub.on_request = self._heard
+        stub.on_request = self._apply_request
         stub.on(JOINED, json_reply({"joined_rooms": [], "total": 0}))
         stub.on(DEACTIVATE, json_reply({}))
         stub.on(SUSPEND, json_reply({}))
-        self._show()
+        self._update_reply()
 
-    def _heard(self, request: Request) -> None:
+    def _apply_request(self, request: Request) -> None:
         if request.method == "PUT" and request.target == ACCOUNT:
             self.state.update(request.json)
             if request.json.get("deactivated") is False:
@@ -52,9 +52,9 @@ class Her:
             self.state["suspended"] = request.json["suspend"]
         elif request.target == DEACTIVATE:
             self.state.update(deactivated=True, erased=request.json["erase"])
-        self._show()
+        self._update_reply()
 
-    def _show(self) -> None:
+    def _update_reply(self) -> None:
         self._stub.on(ACCOUNT, json_reply(self.state))
 
 
@@ -64,7 +64,7 @@ class Her:
         ({}, AccountState.ACTIVE),
         ({"locked": True}, AccountState.LOCKED),
         ({"suspended": True}, AccountState.SUSPENDED),
-        # Through a locked account power can be given, through a suspended one it cannot.
+        # Make Room Admin works through a locked account, and not through a suspended one.
         ({"suspended": True, "locked": True}, AccountState.SUSPENDED),
         ({"deactivated": True, "suspended": True, "locked": True}, AccountState.DEACTIVATED),
     ],
@@ -72,13 +72,13 @@ class Her:
 def test_most_restrictive_account_state_counts(
     stub: Stub, synapse: Synapse, details: dict[str, bool], state: AccountState
 ) -> None:
-    Her(stub, **details)
-    assert SynapseMeans(synapse).account_of(HER) == Account(state)
+    StubAccount(stub, **details)
+    assert SynapseMeans(synapse).account_of(ALICE_ID) == Account(state)
 
 
 def test_unknown_account_is_missing(stub: Stub, synapse: Synapse) -> None:
     stub.on(ACCOUNT, refused(404, "M_NOT_FOUND", "User not found"))
-    assert SynapseMeans(synapse).account_of(HER) == Account(AccountState.MISSING)
+    assert SynapseMeans(synapse).account_of(ALICE_ID) == Account(AccountState.MISSING)
 
 
 @pytest.mark.parametrize(
@@ -96,16 +96,16 @@ def test_unknown_account_is_missing(stub: Stub, synapse: Synapse) -> None:
 def test_all_account_states_are_lifted_and_restored(
     stub: Stub, synapse: Synapse, journal: Journal, before: dict[str, bool]
 ) -> None:
-    her = Her(stub, **before)
-    earlier = dict(her.state)
+    account = StubAccount(stub, **before)
+    earlier = dict(account.state)
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
-        enable_temporarily(synapse, temporary, HER)
-        assert SynapseMeans(synapse).account_of(HER) == Account(AccountState.ACTIVE)
-    assert {name: state for name, state in her.state.items() if state} == earlier
-    sent = [one for one in stub.requests if one.method != "GET"]
-    assert not any("password" in one.json for one in sent)
+        enable_temporarily(synapse, temporary, ALICE_ID)
+        assert SynapseMeans(synapse).account_of(ALICE_ID) == Account(AccountState.ACTIVE)
+    assert {name: state for name, state in account.state.items() if state} == earlier
+    sent = [request for request in stub.requests if request.method != "GET"]
+    assert not any("password" in request.json for request in sent)
     if before.get("deactivated"):
-        # First awake, or the rest could not be lifted; last asleep, or the rest could not be put back.
+        # Synapse locks and suspends only active accounts, so reactivation is first and deactivation last.
         assert (sent[0].target, sent[0].json) == (ACCOUNT, {"deactivated": False})
         assert (sent[-1].target, sent[-1].json) == (DEACTIVATE, {"erase": bool(before.get("erased"))})
 
@@ -113,11 +113,11 @@ def test_all_account_states_are_lifted_and_restored(
 def test_restoring_waits_until_a_deactivated_user_left(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
-    Her(stub, deactivated=True)
-    inside, outside = (json_reply({"joined_rooms": ["!r"] * count, "total": count}) for count in (1, 0))
+    StubAccount(stub, deactivated=True)
+    joined, left = (json_reply({"joined_rooms": ["!r"] * count, "total": count}) for count in (1, 0))
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
-        enable_temporarily(synapse, temporary, HER)
-        stub.on(JOINED, inside, inside, outside)
+        enable_temporarily(synapse, temporary, ALICE_ID)
+        stub.on(JOINED, joined, joined, left)
     assert stub.targets.count(f"GET {JOINED}") == 3
 
 
@@ -125,11 +125,11 @@ def test_user_who_does_not_leave_is_not_restored(
     stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read_back, "_PATIENCE", 0.0)
-    Her(stub, deactivated=True)
+    StubAccount(stub, deactivated=True)
     with (  # noqa: PT012
         pytest.raises(SynadminError, match="not reverted"),
         Impersonation(synapse) as sessions,
         TemporaryChanges(synapse, sessions, journal) as temporary,
     ):
-        enable_temporarily(synapse, temporary, HER)
+        enable_temporarily(synapse, temporary, ALICE_ID)
         stub.on(JOINED, json_reply({"joined_rooms": ["!r"], "total": 1}))

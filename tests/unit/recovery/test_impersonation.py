@@ -1,4 +1,4 @@
-"""A token to act as somebody else is taken when it is needed, used, and ended."""
+"""A token to act as another user is created when it is needed, and ended after use."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tests.unit.stub import ADMIN, BROKEN, HTML, TOKEN_CHECK, WHOAMI, Reply, Stu
 LOGIN = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/login"
 LOGOUT = "/_matrix/client/v3/logout"
 LEAVE = "/_matrix/client/v3/rooms/%21r/leave"
-ENDED = [f"POST {LOGOUT}"]  # and a look whether it is refused, which `targets` leaves out
-ME, HER = UserId(ADMIN), UserId(ALICE)
+ENDED = [f"POST {LOGOUT}"]  # followed by a check that it is refused, which `targets` leaves out
+ADMIN_ID, ALICE_ID = UserId(ADMIN), UserId(ALICE)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def synapse(stub: Stub, synapse: Synapse) -> Synapse:
 
 
 def _set_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
-    """Have the server send this as its Date."""
+    """Set the time that the server sends as its Date header."""
     date = format_datetime(now, usegmt=True)
     monkeypatch.setattr("http.server.BaseHTTPRequestHandler.date_time_string", lambda *_: date)
 
@@ -51,18 +51,20 @@ def test_impersonation_token_is_created_once_and_ended(stub: Stub, synapse: Syna
     with Impersonation(synapse) as sessions:
         assert stub.targets == []
         for _ in range(2):
-            sessions.of(HER).client_server.leave(RoomId("!r"))
+            sessions.of(ALICE_ID).client_server.leave(RoomId("!r"))
     assert stub.targets == [f"POST {LOGIN}", f"POST {LEAVE}", f"POST {LEAVE}", *ENDED]
-    used = [one.headers["authorization"] for one in stub.requests if one.target in {LEAVE, LOGOUT}]
+    used = [
+        request.headers["authorization"] for request in stub.requests if request.target in {LEAVE, LOGOUT}
+    ]
     assert set(used) == {"Bearer syt_hers"}
 
 
 def test_impersonation_token_expires_in_minutes(stub: Stub, synapse: Synapse) -> None:
     now = time.time() * 1000
     with Impersonation(synapse) as sessions:
-        sessions.of(HER)
-    (asked,) = [one.json for one in stub.requests if one.target == LOGIN]
-    assert 60_000 < asked["valid_until_ms"] - now < 3_600_000
+        sessions.of(ALICE_ID)
+    (login,) = [request.json for request in stub.requests if request.target == LOGIN]
+    assert 60_000 < login["valid_until_ms"] - now < 3_600_000
 
 
 def test_long_work_renews_the_token_before_expiry(
@@ -70,62 +72,62 @@ def test_long_work_renews_the_token_before_expiry(
 ) -> None:
     monkeypatch.setattr(SynapseMeans, "renewed", -1.0)
     with Impersonation(synapse) as sessions:
-        sessions.of(HER)
-        sessions.of(HER)
+        sessions.of(ALICE_ID)
+        sessions.of(ALICE_ID)
     assert stub.targets == [f"POST {LOGIN}", *ENDED] * 2
 
 
-def test_admin_acts_with_the_own_token(stub: Stub, synapse: Synapse) -> None:
+def test_admin_uses_their_own_token(stub: Stub, synapse: Synapse) -> None:
     with Impersonation(synapse) as sessions:
-        assert sessions.of(ME) is synapse
+        assert sessions.of(ADMIN_ID) is synapse
     assert stub.targets == []
 
 
 def test_unknown_user_cannot_be_impersonated(stub: Stub, synapse: Synapse) -> None:
     stub.on(LOGIN, refused(404, "M_NOT_FOUND", "User not found"))
     with Impersonation(synapse) as sessions, pytest.raises(NotFoundError):
-        sessions.of(HER)
+        sessions.of(ALICE_ID)
     assert stub.targets == [f"POST {LOGIN}"]
 
 
 @pytest.mark.parametrize("reply", [refused(401, "M_UNKNOWN_TOKEN"), refused(500, "M_UNKNOWN"), HTML, BROKEN])
-def test_token_has_ended_when_the_server_refuses_it(
+def test_token_that_the_server_refuses_has_ended(
     stub: Stub, synapse: Synapse, journal: Journal, reply: Reply, naps: list[float]
 ) -> None:
     del naps
     stub.on(LOGOUT, reply)
-    said: list[str] = []
-    with Impersonation(synapse, said.append) as sessions:
-        sessions.of(HER)
-    assert said == []
+    messages: list[str] = []
+    with Impersonation(synapse, messages.append) as sessions:
+        sessions.of(ALICE_ID)
+    assert messages == []
     assert unrestored(journal.path, stub.url) == []
 
 
 @pytest.mark.parametrize(
-    "alive", [json_reply({"enabled": True}), refused(403, "M_FORBIDDEN"), HTML, refused(401, "M_USER_LOCKED")]
+    "reply", [json_reply({"enabled": True}), refused(403, "M_FORBIDDEN"), HTML, refused(401, "M_USER_LOCKED")]
 )
 def test_token_still_accepted_is_reported_and_stays_open(
-    stub: Stub, synapse: Synapse, journal: Journal, alive: Reply
+    stub: Stub, synapse: Synapse, journal: Journal, reply: Reply
 ) -> None:
-    stub.on(TOKEN_CHECK, alive)
-    said: list[str] = []
-    with Impersonation(synapse, said.append) as sessions:
-        sessions.of(HER)
-    assert [ALICE in line and "expires by itself at" in line for line in said] == [True]
+    stub.on(TOKEN_CHECK, reply)
+    messages: list[str] = []
+    with Impersonation(synapse, messages.append) as sessions:
+        sessions.of(ALICE_ID)
+    assert [ALICE in line and "expires by itself at" in line for line in messages] == [True]
     (left,) = unrestored(journal.path, stub.url)
-    assert left["restoring"]["user"] == HER
+    assert left["restoring"]["user"] == ALICE_ID
     assert "syt_hers" not in json.dumps(list(entries(journal.path)))
-    (kept,) = journal.path.parent.glob("*.token")
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    (token_file,) = journal.path.parent.glob("*.token")
+    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
 
-    # The next run ends it with the token that was kept, and keeps it no longer.
+    # The next run ends the token with the secret in the file, and removes the file.
     stub.on(TOKEN_CHECK, refused(401, "M_UNKNOWN_TOKEN"))
     journal.close()
     with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
-        assert revert_crashed_runs(later, Journal(journal.path), said.append) == []
+        assert revert_crashed_runs(later, Journal(journal.path), messages.append) == []
     assert unrestored(journal.path, stub.url) == []
     assert list(journal.path.parent.glob("*.token")) == []
-    logouts = [one.headers["authorization"] for one in stub.requests if one.target == LOGOUT]
+    logouts = [request.headers["authorization"] for request in stub.requests if request.target == LOGOUT]
     assert logouts[-1] == "Bearer syt_hers"
 
 
@@ -140,30 +142,30 @@ def test_lost_token_is_open_until_it_expires_by_the_server_clock(
     deactivated: bool,
 ) -> None:
     stub.on(LOGIN, HTML)
-    said: list[str] = []
-    with Impersonation(synapse, said.append) as sessions, pytest.raises(ReplyError):
-        sessions.of(HER)
-    assert [f"a token for {ALICE} may have been made" in line for line in said] == [True]
+    messages: list[str] = []
+    with Impersonation(synapse, messages.append) as sessions, pytest.raises(ReplyError):
+        sessions.of(ALICE_ID)
+    assert [f"a token for {ALICE} may have been made" in line for line in messages] == [True]
     journal.close()
     _set_clock(monkeypatch, datetime.now(UTC) + timedelta(minutes=minutes))
     account = {"name": ALICE, "deactivated": deactivated}
     stub.on(f"/_synapse/admin/v2/users/{quote(ALICE, safe='')}", json_reply(account))
     stub.on(WHOAMI, json_reply({"user_id": ADMIN}))
     with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
-        left = revert_crashed_runs(later, Journal(journal.path), said.append)
-    is_over = minutes == 4  # deactivating the account does not end it
-    assert [one.user for one in left] == ([] if is_over else [ALICE])
-    assert (unrestored(journal.path, stub.url) == []) is is_over
-    assert ("its secret is lost. It expires by itself at" in said[-1]) is not is_over
+        left = revert_crashed_runs(later, Journal(journal.path), messages.append)
+    has_expired = minutes == 4  # the deactivation of the account does not end the token
+    assert [revert.user for revert in left] == ([] if has_expired else [ALICE])
+    assert (unrestored(journal.path, stub.url) == []) is has_expired
+    assert ("its secret is lost. It expires by itself at" in messages[-1]) is not has_expired
 
 
 def test_refused_token_is_open_until_it_would_expire(
     stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No request shows whether there is one, and a proxy may refuse what the server has done."""
+    """A proxy may refuse what the server has done, and no request shows whether there is a token."""
     stub.on(LOGIN, refused(403, "M_FORBIDDEN"))
     with Impersonation(synapse) as sessions, pytest.raises(NotPermittedError):
-        sessions.of(HER)
+        sessions.of(ALICE_ID)
     journal.close()
     assert len(unrestored(journal.path, stub.url)) == 1
     _set_clock(monkeypatch, datetime.now(UTC) + timedelta(minutes=4))
@@ -173,7 +175,7 @@ def test_refused_token_is_open_until_it_would_expire(
     assert unrestored(journal.path, stub.url) == []
 
 
-def test_token_life_is_counted_from_the_server_clock(
+def test_expiry_of_the_token_is_counted_by_the_server_clock(
     stub: Stub, synapse: Synapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = datetime.now(UTC) + timedelta(days=3)
@@ -181,13 +183,13 @@ def test_token_life_is_counted_from_the_server_clock(
     stub.on("/_synapse/admin/v1/x", json_reply({}))
     synapse.transport.send(Endpoint("GET", "/_synapse/admin/v1/x", dict))
     with Impersonation(synapse) as sessions:
-        sessions.of(HER)
-    (asked,) = [one.json for one in stub.requests if one.target == LOGIN]
-    assert 60 < asked["valid_until_ms"] / 1000 - ahead.timestamp() < 600
+        sessions.of(ALICE_ID)
+    (login,) = [request.json for request in stub.requests if request.target == LOGIN]
+    assert 60 < login["valid_until_ms"] / 1000 - ahead.timestamp() < 600
 
 
 def test_token_is_ended_after_an_error(stub: Stub, synapse: Synapse) -> None:
     with pytest.raises(KeyboardInterrupt), Impersonation(synapse) as sessions:  # noqa: PT012
-        sessions.of(HER)
+        sessions.of(ALICE_ID)
         raise KeyboardInterrupt
     assert stub.targets[-1:] == ENDED

@@ -1,4 +1,4 @@
-"""Outcomes of rooms that were only read; ``tests/unit/cli/room/test_make_admin.py`` has the rest."""
+"""Previews of rooms; ``tests/unit/cli/room/test_make_admin.py`` tests the changes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from synadmin.recovery.make_admin import Preview
     from synadmin.recovery.observer import Observer
 
-ME = Goal(target=UserId(ADMIN), caller=UserId(ADMIN))
+GOAL = Goal(target=UserId(ADMIN), caller=UserId(ADMIN))
 
 
-def seen(observer: Observer, room: str, goal: Goal = ME) -> Preview:
+def preview_of(observer: Observer, room: str, goal: Goal = GOAL) -> Preview:
     name = RoomAlias(room) if room.startswith("#") else RoomId(room)
     (preview,) = preview_rooms(observer, [name], goal)
     return preview
@@ -28,7 +28,7 @@ def seen(observer: Observer, room: str, goal: Goal = ME) -> Preview:
 
 def test_lost_room_is_planned(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
-    preview = seen(observer, room.id)
+    preview = preview_of(observer, room.id)
     assert preview.plan is not None
     assert (preview.result.outcome, preview.result.promoter) == ("planned", ALICE)
     assert room.changes == []
@@ -38,7 +38,7 @@ def test_regained_room_needs_no_plan(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
     room.on(POWER, power(GRANTED))
     room.member(ADMIN, "join")
-    preview = seen(observer, room.id)
+    preview = preview_of(observer, room.id)
     assert preview.plan is None
     assert (preview.result.outcome, preview.result.control) == ("done", True)
 
@@ -47,7 +47,7 @@ def test_invited_target_is_pending_and_needs_no_more(stub: Stub, observer: Obser
     room = LostRoom(stub)
     room.on(POWER, power(GRANTED))
     room.member(ADMIN, "invite")
-    preview = seen(observer, room.id, Goal(target=UserId(ADMIN), caller=UserId(ADMIN), join=False))
+    preview = preview_of(observer, room.id, Goal(target=UserId(ADMIN), caller=UserId(ADMIN), join=False))
     assert preview.plan is None
     assert (preview.result.outcome, preview.result.control) == ("pending", False)
 
@@ -63,7 +63,7 @@ def test_unknown_room_is_refused_by_its_name(
     stub: Stub, observer: Observer, room: str, reason: str, room_id: str | None
 ) -> None:
     stub.on("*", refused(404, "M_NOT_FOUND", "not found"))
-    result = seen(observer, room).result
+    result = preview_of(observer, room).result
     assert (result.outcome, result.reason, result.room_id) == ("refused", reason, room_id)
     assert room in result.message
 
@@ -74,15 +74,15 @@ def test_alias_of_an_unknown_room_is_refused(stub: Stub, observer: Observer) -> 
         json_reply({"room_id": "!gone:example.org"}),
     )
     stub.on("*", refused(404, "M_NOT_FOUND", "not found"))
-    result = seen(observer, "#club:example.org").result
+    result = preview_of(observer, "#club:example.org").result
     assert result.outcome == "refused"
     assert result.reason in {"unknown-alias", "unknown-room", "not-in-room"}
 
 
 def test_unreadable_room_is_failed_and_the_next_is_read(stub: Stub, observer: Observer) -> None:
-    wrong, room = LostRoom(stub, "!wrong:example.org"), LostRoom(stub)
-    stub.on(wrong.admin_path, HTML)
-    first, second = preview_rooms(observer, [RoomId(wrong.id), RoomId(room.id)], ME)
+    unreadable, room = LostRoom(stub, "!wrong:example.org"), LostRoom(stub)
+    stub.on(unreadable.admin_path, HTML)
+    first, second = preview_rooms(observer, [RoomId(unreadable.id), RoomId(room.id)], GOAL)
     assert (first.result.outcome, first.result.reason, first.plan) == ("failed", "server-error", None)
     assert "web page" in first.result.message
     assert second.result.outcome == "planned"
@@ -91,4 +91,4 @@ def test_unreadable_room_is_failed_and_the_next_is_read(stub: Stub, observer: Ob
 def test_invalid_token_is_an_error_not_an_outcome(stub: Stub, observer: Observer) -> None:
     stub.on("*", refused(401, "M_UNKNOWN_TOKEN"))
     with pytest.raises(NotAuthenticatedError):
-        seen(observer, "!chess:example.org")
+        preview_of(observer, "!chess:example.org")

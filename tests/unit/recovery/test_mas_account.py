@@ -1,4 +1,4 @@
-"""An account at MAS: what MAS says is read back there, and at Synapse."""
+"""Changes of an account in MAS are read back from MAS and from Synapse."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from tests.unit.stub import Stub
 
 USER = UserId("@alice:example.org")
-AT_SYNAPSE = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
+SYNAPSE_ACCOUNT = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
 ROOMS = "/_synapse/admin/v1/users/%40alice%3Aexample.org/joined_rooms"
 
 
 @pytest.fixture
 def server(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
-    """A homeserver with MAS: each change of an account is answered, and no session is there."""
+    """A homeserver with MAS, where each change of an account is answered and no session exists."""
     monkeypatch.setattr(mas_account, "_PATIENCE", 0.0)
     for kind in ("user", "compat", "oauth2", "personal"):
         in_charge(stub).on(f"{API}/{kind}-sessions", page(f"{kind}-session", {}))
-    at_synapse(stub)
+    set_synapse_account(stub)
     return stub
 
 
-def at_mas(stub: Stub, **attributes: object) -> MasAccount:
-    """Let MAS have the account like this, whatever it is asked to change."""
+def account_with(stub: Stub, **attributes: object) -> MasAccount:
+    """Return the account, which has these attributes in MAS after any change."""
     answer = single("user", ALICE, user("alice", **attributes))
     stub.on(f"{API}/users/by-username/alice", answer)
     stub.on(f"{API}/users/{ALICE}", answer)
@@ -46,8 +46,8 @@ def at_mas(stub: Stub, **attributes: object) -> MasAccount:
     return account
 
 
-def at_synapse(stub: Stub, rooms: tuple[str, ...] = (), **details: Any) -> None:  # noqa: ANN401
-    stub.on(AT_SYNAPSE, json_reply({"name": USER, "deactivated": False, "locked": False, **details}))
+def set_synapse_account(stub: Stub, rooms: tuple[str, ...] = (), **details: Any) -> None:  # noqa: ANN401
+    stub.on(SYNAPSE_ACCOUNT, json_reply({"name": USER, "deactivated": False, "locked": False, **details}))
     stub.on(ROOMS, json_reply({"joined_rooms": rooms, "total": len(rooms)}))
 
 
@@ -65,47 +65,49 @@ def at_synapse(stub: Stub, rooms: tuple[str, ...] = (), **details: Any) -> None:
 def test_change_not_read_back_from_mas_is_an_error(
     server: Stub, before: dict[str, object], change: Callable[[MasAccount], object], words: str
 ) -> None:
-    # Synapse has all that is asked for: only reading back at MAS shows it.
-    at_synapse(server, locked=not before.get("locked_at"), deactivated=not before.get("deactivated_at"))
-    account = at_mas(server, **before)
+    # Synapse shows the change already: only reading back from MAS finds the error.
+    set_synapse_account(
+        server, locked=not before.get("locked_at"), deactivated=not before.get("deactivated_at")
+    )
+    account = account_with(server, **before)
 
     with pytest.raises(SynadminError, match=f"^MAS reported success, but {USER} {words}$"):
         change(account)
 
 
 def test_account_still_deactivated_in_synapse_is_an_error(server: Stub) -> None:
-    at_synapse(server, deactivated=True)
+    set_synapse_account(server, deactivated=True)
 
     with pytest.raises(SynadminError, match="is still deactivated at Synapse"):
-        at_mas(server).reactivate()
+        account_with(server).reactivate()
 
 
 @pytest.mark.parametrize("locked", [True, False])
 def test_lock_missing_in_synapse_is_pending(server: Stub, *, locked: bool) -> None:
-    at_synapse(server, locked=not locked)
-    account = at_mas(server, locked_at=MADE if locked else None)
+    set_synapse_account(server, locked=not locked)
+    account = account_with(server, locked_at=MADE if locked else None)
     assert "Synapse has not" in (account.set_locked(locked=locked) or "")
 
-    at_synapse(server, locked=locked)
+    set_synapse_account(server, locked=locked)
     assert account.set_locked(locked=locked) is None
 
 
 @pytest.mark.parametrize("erase", [True, False])
 def test_deactivation_is_done_when_synapse_has_it(server: Stub, *, erase: bool) -> None:
-    account = at_mas(server, deactivated_at=MADE)
-    lacking: list[dict[str, Any]] = [
+    account = account_with(server, deactivated_at=MADE)
+    incomplete: list[dict[str, Any]] = [
         {"deactivated": False},
         {"deactivated": True, "erased": erase, "rooms": ("!chess:example.org",)},
     ]
     if erase:
-        lacking.append({"deactivated": True, "erased": False})
-    for missing in lacking:
-        at_synapse(server, **missing)
-        assert "Synapse has not" in (account.deactivate(erase=erase) or ""), missing
+        incomplete.append({"deactivated": True, "erased": False})
+    for details in incomplete:
+        set_synapse_account(server, **details)
+        assert "Synapse has not" in (account.deactivate(erase=erase) or ""), details
 
-    at_synapse(server, deactivated=True, erased=erase)
+    set_synapse_account(server, deactivated=True, erased=erase)
     assert account.deactivate(erase=erase) is None
-    sent = [one.json for one in server.requests if one.target.endswith("/deactivate")]
+    sent = [request.json for request in server.requests if request.target.endswith("/deactivate")]
     assert sent == [{"skip_erase": not erase}] * len(sent)
 
 

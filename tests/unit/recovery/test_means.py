@@ -1,4 +1,4 @@
-"""Acting as others through MAS: a session is found by its name, and no other one is ended."""
+"""Impersonation with MAS: its session is found by the name, and no other session is ended."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tests.unit.stub import Stub
 
 USER = UserId("@alice:example.org")
-AT_SYNAPSE = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
-AT_MAS = f"{API}/users/by-username/alice"
+SYNAPSE_ACCOUNT = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
+MAS_ACCOUNT = f"{API}/users/by-username/alice"
 SESSIONS = f"{API}/personal-sessions"
 
 
@@ -34,8 +34,8 @@ OTHER = {"01NIGHTLY": session("nightly audit")}
 
 @pytest.fixture
 def means(stub: Stub) -> MasMeans:
-    in_charge(stub).on(AT_MAS, single("user", ALICE, user("alice")))
-    stub.on(AT_SYNAPSE, json_reply({"name": USER, "deactivated": False, "locked": False}))
+    in_charge(stub).on(MAS_ACCOUNT, single("user", ALICE, user("alice")))
+    stub.on(SYNAPSE_ACCOUNT, json_reply({"name": USER, "deactivated": False, "locked": False}))
     return MasMeans(Synapse(stub.url, token="mpt_secret"))
 
 
@@ -51,7 +51,7 @@ def test_only_the_named_session_is_ended(stub: Stub, means: MasMeans) -> None:
     ]
 
 
-def test_active_session_has_not_ended(stub: Stub, means: MasMeans) -> None:
+def test_session_that_stays_active_has_not_ended(stub: Stub, means: MasMeans) -> None:
     restoring = means.restoring(USER, until=1_800_000_000)
     own = {"01OWN": session(restoring["body"]["human_name"])}
     stub.on(SESSIONS, page("personal-session", own))
@@ -70,12 +70,12 @@ def test_each_session_has_its_own_name(means: MasMeans) -> None:
 )
 def test_account_state_comes_from_mas(stub: Stub, means: MasMeans, field: str, state: AccountState) -> None:
     assert means.account_of(USER).state is AccountState.ACTIVE
-    stub.on(AT_MAS, single("user", ALICE, user("alice", **{field: MADE})))
+    stub.on(MAS_ACCOUNT, single("user", ALICE, user("alice", **{field: MADE})))
     assert means.account_of(USER).state is state
     assert means.account_of(USER).actable
 
 
 def test_account_unknown_to_mas_cannot_be_impersonated(stub: Stub, means: MasMeans) -> None:
-    stub.on(AT_MAS, error(404, "User not found"))
+    stub.on(MAS_ACCOUNT, error(404, "User not found"))
     account = means.account_of(USER)
     assert (account.state, account.actable) == (AccountState.ACTIVE, False)

@@ -1,4 +1,4 @@
-"""What a member sees of a room, and what a server makes of it that is no friend."""
+"""A room as a member reads it, also from a server with malformed state."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def member(stub: Stub, synapse: Synapse) -> Member:
     return Member(synapse)
 
 
-def state(stub: Stub, kind: str, content: dict[str, Any], key: str = "") -> None:
+def set_state(stub: Stub, kind: str, content: dict[str, Any], key: str = "") -> None:
     stub.on(f"{STATE}/{kind}/{key}", json_reply(content))
 
 
 def test_room_facts_for_a_transfer_are_read(stub: Stub, member: Member) -> None:
     levels = {"users": {BOSS: 50}}
-    state(stub, "m.room.create", CREATE)
-    state(stub, "m.room.power_levels", levels)
-    state(stub, "m.room.join_rules", {"join_rule": "knock"})
-    state(stub, "m.room.name", {"name": "Committee"})
-    state(stub, "m.room.member", {"membership": "join"}, "%40admin%3Aexample.org")
-    state(stub, "m.room.member", {"membership": "ban"}, "%40boss%3Aother.example")
+    set_state(stub, "m.room.create", CREATE)
+    set_state(stub, "m.room.power_levels", levels)
+    set_state(stub, "m.room.join_rules", {"join_rule": "knock"})
+    set_state(stub, "m.room.name", {"name": "Committee"})
+    set_state(stub, "m.room.member", {"membership": "join"}, "%40admin%3Aexample.org")
+    set_state(stub, "m.room.member", {"membership": "ban"}, "%40boss%3Aother.example")
     view = member.view_of(ROOM, BOSS)
     assert (view.version, view.creators, view.join_rule) == ("12", (ADMIN, BOSS), "knock")
     assert view.power_levels == levels
@@ -49,7 +49,7 @@ def test_room_facts_for_a_transfer_are_read(stub: Stub, member: Member) -> None:
 
 
 def test_missing_state_has_the_defaults_of_the_specification(stub: Stub, member: Member) -> None:
-    state(stub, "m.room.create", {"sender": ADMIN, "content": {"m.federate": False}})
+    set_state(stub, "m.room.create", {"sender": ADMIN, "content": {"m.federate": False}})
     view = member.view_of(ROOM, BOSS)
     assert (view.version, view.join_rule, view.power_levels) == ("1", "invite", None)
     assert view.memberships == {ADMIN: "leave", BOSS: "leave"}
@@ -58,13 +58,13 @@ def test_missing_state_has_the_defaults_of_the_specification(stub: Stub, member:
 
 
 def test_name_that_is_not_text_is_none(stub: Stub, member: Member) -> None:
-    state(stub, "m.room.name", {"name": {"x": 1}})
+    set_state(stub, "m.room.name", {"name": {"x": 1}})
     assert member.name(ROOM) is None
 
 
 def test_creators_without_a_user_id_are_ignored(stub: Stub, member: Member) -> None:
     content: dict[str, Any] = {"room_version": "12", "additional_creators": [1, None, BOSS, {}]}
-    state(stub, "m.room.create", {"sender": ADMIN, "content": content})
+    set_state(stub, "m.room.create", {"sender": ADMIN, "content": content})
     assert member.view_of(ROOM).creators == (ADMIN, BOSS)
 
 

@@ -1,4 +1,4 @@
-"""A successor has control only where that was read back."""
+"""A successor counts as having control only after that is read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record that scripts get: the contract of ``room make-admin -o json``."""
+"""The record for scripts: the contract of ``room make-admin -o json``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from synadmin.recovery import outcome
 from synadmin.recovery.outcome import Outcome, StepTaken
 from tests.unit.power.rooms import ADMIN, ALICE, levels, room
 
-NOTHING = Outcome(room="#club:example.org", room_id=None, user_id=ADMIN, outcome="refused", message="No.")
+REFUSED = Outcome(room="#club:example.org", room_id=None, user_id=ADMIN, outcome="refused", message="No.")
 FIELDS = [
     "room_id",
     "room",
@@ -33,21 +33,21 @@ FIELDS = [
 
 
 def test_record_has_every_field() -> None:
-    assert list(NOTHING.as_record()) == FIELDS
-    assert NOTHING.as_record()["room"] == {"name": None, "canonical_alias": None, "version": None}
-    assert NOTHING.as_record()["power_level"] == dict.fromkeys(["before", "after", "needed", "highest"])
-    assert NOTHING.as_record()["membership"] == {"before": None, "after": None}
-    assert NOTHING.as_record()["steps"] == []
+    assert list(REFUSED.as_record()) == FIELDS
+    assert REFUSED.as_record()["room"] == {"name": None, "canonical_alias": None, "version": None}
+    assert REFUSED.as_record()["power_level"] == dict.fromkeys(["before", "after", "needed", "highest"])
+    assert REFUSED.as_record()["membership"] == {"before": None, "after": None}
+    assert REFUSED.as_record()["steps"] == []
 
 
 def test_version_12_creator_is_shown_as_creator() -> None:
-    record = replace(NOTHING, level_before=0, level_after=CREATOR_LEVEL, level_needed=100).as_record()
+    record = replace(REFUSED, level_before=0, level_after=CREATOR_LEVEL, level_needed=100).as_record()
     assert record["power_level"] == {"before": 0, "after": "creator", "needed": 100, "highest": None}
 
 
 @pytest.mark.parametrize(("reach", "word"), [*((reach, str(reach)) for reach in Reach), (None, None)])
 def test_reach_is_a_word_or_null(reach: Reach | None, word: str | None) -> None:
-    assert replace(NOTHING, reach=reach).as_record()["reach"] == word
+    assert replace(REFUSED, reach=reach).as_record()["reach"] == word
 
 
 def test_dry_run_shows_the_plan_and_claims_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Which rooms would lose control without some users, and what it takes to find out."""
+"""Rooms that would lose control without some users, and the requests that find them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 BOB, CAROL = "@bob:example.org", "@carol:example.org"
 
 
-def has_rooms(stub: Stub, user: str, *rooms: str) -> None:
-    """Answer for an active account that is joined to these rooms."""
+def set_joined_rooms(stub: Stub, user: str, *rooms: str) -> None:
+    """Add an active account that is joined to these rooms."""
     path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
     stub.on(path, json_reply({"memberships": dict.fromkeys(rooms, "join")}))
     stub.on(f"/_synapse/admin/v2/users/{quote(user, safe='')}", json_reply({"name": user}))
 
 
 def make_room(stub: Stub, room_id: str, members: Sequence[str], **levels: int) -> LostRoom:
-    """Make a room in which the names have these levels."""
+    """Add a room where the users with these localparts have these levels."""
     room = LostRoom(stub, room_id)
     users = {f"@{name}:example.org": level for name, level in levels.items()}
     room.on(POWER, power({"users": users}))
@@ -37,7 +37,7 @@ def make_room(stub: Stub, room_id: str, members: Sequence[str], **levels: int) -
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_rooms_are_read_once_and_only_as_far_as_it_takes(stub: Stub, at_once: int) -> None:
+def test_rooms_are_read_once_and_only_as_far_as_needed(stub: Stub, at_once: int) -> None:
     everyone = [ALICE, BOB, CAROL]
     rooms = [
         make_room(stub, "!plain:example.org", everyone, carol=100),
@@ -45,8 +45,8 @@ def test_rooms_are_read_once_and_only_as_far_as_it_takes(stub: Stub, at_once: in
         make_room(stub, "!both:example.org", everyone, alice=100, bob=100),
     ]
     for user in (ALICE, BOB):
-        has_rooms(stub, user, *(room.id for room in rooms))
-    has_rooms(stub, CAROL)
+        set_joined_rooms(stub, user, *(room.id for room in rooms))
+    set_joined_rooms(stub, CAROL)
 
     with Synapse(stub.url, token="syt_token") as synapse:
         observer = Observer(synapse, at_once=at_once)
@@ -72,7 +72,7 @@ def test_creator_of_version_12_has_control_of_a_room_that_lists_no_levels(stub: 
     room = LostRoom(stub, "!hash", version="12")
     room.on(POWER, power({"users": {}}))
     room.on("members", json_reply({"members": [ALICE, BOB], "total": 2}))
-    has_rooms(stub, ALICE, room.id)
+    set_joined_rooms(stub, ALICE, room.id)
     with Synapse(stub.url, token="syt_token") as synapse:
         (lost,) = rooms_without(Observer(synapse), [UserId(ALICE)])
     assert lost.controllers == (ALICE,)

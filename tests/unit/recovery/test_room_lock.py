@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from synadmin.journal import Journal
 
 ROOM = RoomId("!chess:example.org")
-PATIENCE = 60  # seconds, for a test that would fail
+TIMEOUT = 60  # seconds, after which the test fails
 
 
 def test_second_run_waits_for_the_room_lock(synapse: Synapse, journal: Journal) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     events: list[str] = []
     waits = Event()
 
     def say(message: str) -> None:
-        said.append(message)
+        messages.append(message)
         waits.set()
 
     def second_run() -> None:
@@ -34,9 +34,9 @@ def test_second_run_waits_for_the_room_lock(synapse: Synapse, journal: Journal) 
     with room_lock(synapse, journal, ROOM) as waited:
         assert not waited
         thread.start()
-        assert waits.wait(PATIENCE)
+        assert waits.wait(TIMEOUT)
         events.append("first run ends")
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT)
 
     assert events == ["first run ends", "second run, waited: True"]
-    assert said == [f"Another run is changing {ROOM}: waiting for it to end."]
+    assert messages == [f"Another run is changing {ROOM}: waiting for it to end."]

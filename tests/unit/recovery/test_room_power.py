@@ -1,4 +1,4 @@
-"""Who can do what in a room: the contract of ``room power -o json``."""
+"""The power of the users of a room: the contract of ``room power -o json``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.unit.stub import SILENT, Stub, json_reply
 MALLORY = "@mallory:elsewhere.example"
 
 
-def of(stub: Stub, room: LostRoom) -> dict[str, Any]:
+def record_of(stub: Stub, room: LostRoom) -> dict[str, Any]:
     with Synapse(stub.url, token="syt_token") as synapse:
         return power_of(synapse, RoomId(room.id))
 
 
-def created(**content: object) -> dict[str, object]:
+def create_event(**content: object) -> dict[str, object]:
     return state("m.room.create", content)
 
 
@@ -34,7 +34,7 @@ def test_users_with_a_level_are_listed_highest_first(stub: Stub) -> None:
     members = [state("m.room.member", {"membership": "join"}, MALLORY)]
     room.on(POWER, power(levels))
     room.on(MEMBERS, json_reply({"state": members}))
-    record = of(stub, room)
+    record = record_of(stub, room)
     assert record["users"] == [
         {"user_id": MALLORY, "level": 100, "membership": "join", "local": False, "account": None},
         {"user_id": ALICE, "level": 50, "membership": "join", "local": True, "account": "active"},
@@ -54,12 +54,12 @@ def test_users_with_a_level_are_listed_highest_first(stub: Stub) -> None:
 
 def test_version_12_creators_are_above_every_level(stub: Stub) -> None:
     room = LostRoom(stub, version="12")
-    create = created(additional_creators=[MALLORY])
+    create = create_event(additional_creators=[MALLORY])
     members = [state("m.room.member", {"membership": "leave"}, MALLORY)]
     room.on(CREATE, json_reply({"state": [create]}))
     room.on(POWER, power({"users": {}}))
     room.on(MEMBERS, json_reply({"state": members}))
-    record = of(stub, room)
+    record = record_of(stub, room)
     assert [(user["user_id"], user["level"], user["membership"]) for user in record["users"]] == [
         (ALICE, "creator", "join"),
         (MALLORY, "creator", "leave"),
@@ -70,7 +70,7 @@ def test_version_12_creators_are_above_every_level(stub: Stub) -> None:
 def test_creator_has_100_without_power_levels(stub: Stub) -> None:
     room = LostRoom(stub)
     room.on(POWER, json_reply({"state": []}))
-    record = of(stub, room)
+    record = record_of(stub, room)
     assert [(user["user_id"], user["level"]) for user in record["users"]] == [(ALICE, 100)]
     assert not record["creators_stand_above"]
 
@@ -79,23 +79,23 @@ def test_room_that_was_left_has_no_power_to_show(stub: Stub) -> None:
     room = LostRoom(stub)
     room.left_by_all()
     with pytest.raises(NotFoundError, match="no longer in"):
-        of(stub, room)
+        record_of(stub, room)
 
 
 def test_unlisted_members_are_awaited_once(stub: Stub) -> None:
-    # Synapse lists them when it has the room's state complete; who is joined it knows before.
+    # Synapse answers only when it has the complete state of the room. It knows the joined members before.
     room = LostRoom(stub)
-    absent = "@tom:elsewhere.example"
-    room.on(POWER, power({"users": {ALICE: 100, MALLORY: 100, absent: 50}}))
+    unlisted = "@tom:elsewhere.example"
+    room.on(POWER, power({"users": {ALICE: 100, MALLORY: 100, unlisted: 50}}))
     room.on("members", json_reply({"members": [ALICE, MALLORY], "total": 2}))
     room.on(MEMBERS, SILENT)
-    # Long enough for the requests that are answered, on a busy machine too.
+    # Long enough for the answered requests, on a busy machine too.
     with Synapse(stub.url, token="syt_token", timeout=2) as synapse:
         record = power_of(synapse, RoomId(room.id))
     assert {user["user_id"]: user["membership"] for user in record["users"]} == {
         ALICE: "join",
         MALLORY: "join",
-        absent: None,
+        unlisted: None,
     }
     assert sum("m.room.member" in target for target in stub.targets) == 1
 
@@ -111,11 +111,11 @@ def test_memberships_of_many_local_users_are_read_at_once(stub: Stub) -> None:
         stub.on(
             f"/_synapse/admin/v2/users/{quote(user, safe='')}", json_reply({"name": user, "locked": True})
         )
-    record = of(stub, room)
+    record = record_of(stub, room)
     held = {user["user_id"]: (user["membership"], user["account"]) for user in record["users"]}
     assert held == dict.fromkeys(many, ("ban", "locked")) | {ALICE: ("leave", "active")}
-    assert sum("memberships" in one for one in stub.targets) == 0
-    assert sum("m.room.member" in one for one in stub.targets) == 1
+    assert sum("memberships" in target for target in stub.targets) == 0
+    assert sum("m.room.member" in target for target in stub.targets) == 1
 
 
 def test_overview_of_many_asks_for_the_first_joined_accounts() -> None:

@@ -1,4 +1,4 @@
-"""A state event that was sent counts only as it is read back."""
+"""A state event counts as set only after it is read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which a space's rooms come, whatever its owner has put into it."""
+"""The order of the rooms of a space, also if its content is malformed or circular."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AS_MEMBER = "/_matrix/client/v1/rooms/%21top%3Aexample.org/hierarchy"
 
 
 def room(name: str, *children: str, **child: Any) -> dict[str, Any]:  # noqa: ANN401  any JSON
-    """A room as the hierarchy shows it; ``child`` is the content of each of its ``m.space.child`` events."""
+    """Return a room of a hierarchy; ``child`` is the content of each of its ``m.space.child`` events."""
     content = child or {"via": ["example.org"]}
     events = [
         {
@@ -37,7 +37,7 @@ def room(name: str, *children: str, **child: Any) -> dict[str, Any]:  # noqa: AN
     return {"room_id": f"!{name}:example.org", "children_state": events}
 
 
-def found(stub: Stub, *rooms: dict[str, Any], as_member: bool = False) -> Space:
+def space_of(stub: Stub, *rooms: dict[str, Any], as_member: bool = False) -> Space:
     stub.on(KNOWN, json_reply({"room_id": TOP}))
     stub.on(AS_MEMBER if as_member else AS_ADMIN, json_reply({"rooms": list(rooms)}))
     with Synapse(stub.url, token="t") as synapse:
@@ -51,38 +51,38 @@ def ids(*names: str) -> tuple[RoomId, ...]:
 @pytest.mark.parametrize("as_member", [False, True], ids=["as a server admin", "as a member"])
 def test_child_rooms_come_before_their_space(stub: Stub, *, as_member: bool) -> None:
     inner = room("inner", "b", "c")
-    space = found(
+    space = space_of(
         stub, room("top", "a", "inner"), room("a"), inner, room("b"), room("c"), as_member=as_member
     )
     assert space == Space(ids("a", "b", "c", "inner", "top"), ())
 
 
-def test_room_in_two_spaces_comes_once_and_circles_end(stub: Stub) -> None:
-    space = found(stub, room("top", "a", "inner"), room("a"), room("inner", "a", "top"))
+def test_room_in_two_spaces_is_listed_once_and_cycles_end(stub: Stub) -> None:
+    space = space_of(stub, room("top", "a", "inner"), room("a"), room("inner", "a", "top"))
     assert space == Space(ids("a", "inner", "top"), ())
 
 
 def test_unreadable_rooms_of_a_space_are_listed_separately(stub: Stub) -> None:
-    space = found(stub, room("top", "gone", "a", "gone"), room("a", "gone"))
+    space = space_of(stub, room("top", "gone", "a", "gone"), room("a", "gone"))
     assert space == Space(ids("a", "top"), ids("gone"))
 
 
 @pytest.mark.parametrize(
-    "content", [{"via": []}, {"order": "1"}, {"via": None}], ids=["via nobody", "no via", "via null"]
+    "content", [{"via": []}, {"order": "1"}, {"via": None}], ids=["empty via", "no via", "via null"]
 )
 def test_removed_child_is_not_in_the_space(stub: Stub, content: dict[str, Any]) -> None:
-    assert found(stub, room("top", "a", **content), room("a")) == Space(ids("top"), ())
+    assert space_of(stub, room("top", "a", **content), room("a")) == Space(ids("top"), ())
 
 
 def test_deeply_nested_spaces_are_complete(stub: Stub) -> None:
     chain = [room("top", "0"), *(room(str(depth), str(depth + 1)) for depth in range(3000))]
-    space = found(stub, *chain)
+    space = space_of(stub, *chain)
     assert space == Space(ids(*(str(depth) for depth in range(2999, -1, -1)), "top"), ids("3000"))
 
 
 def test_malformed_child_is_ignored(stub: Stub) -> None:
     top = {"room_id": TOP, "children_state": [{"content": "x", "state_key": "!a:x"}, {"state_key": 1}, {}]}
-    assert found(stub, top, as_member=True) == Space(ids("top"), ())
+    assert space_of(stub, top, as_member=True) == Space(ids("top"), ())
 
 
 def test_unknown_space_is_an_error(stub: Stub) -> None:

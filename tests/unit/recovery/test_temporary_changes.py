@@ -1,4 +1,4 @@
-"""What is changed for a while is put back whatever happens; what a crash left, by the next run."""
+"""Temporary changes are reverted after any error; after a crash the next run reverts them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _revert(method: str, path: str, body: Any = None, user: UserId | None = None
     return Revert(method, path, body, user, is_reverted=lambda: True, **more)
 
 
-def login_of(user: str) -> str:
+def login_path(user: str) -> str:
     return f"/_synapse/admin/v1/users/{quote(user, safe='')}/login"
 
 
@@ -50,12 +50,12 @@ def change(path: str) -> Endpoint[dict[str, Any]]:
 def synapse(stub: Stub, synapse: Synapse) -> Synapse:
     stub.on("*", json_reply({}))
     for user in (ALICE, BOB):
-        stub.on(login_of(user), json_reply({"access_token": f"syt_{user[1:4]}"}))
+        stub.on(login_path(user), json_reply({"access_token": f"syt_{user[1:4]}"}))
     stub.on(MEMBERSHIPS, json_reply({"memberships": {"!r": "join"}}))
     stub.on(BOBS_ACCOUNT, json_reply({"name": BOB, "suspended": False}))
     assert synapse.owner == ADMIN
 
-    def happens(request: Request) -> None:
+    def apply_request(request: Request) -> None:
         if request.target == LOGOUT:
             stub.on(TOKEN_CHECK, refused(401, "M_UNKNOWN_TOKEN"))
         if request.target == SUSPEND:
@@ -63,13 +63,13 @@ def synapse(stub: Stub, synapse: Synapse) -> Synapse:
         if request.target == LEAVE:
             stub.on(MEMBERSHIPS, json_reply({"memberships": {"!r": "leave"}}))
 
-    stub.on_request = happens
+    stub.on_request = apply_request
     return synapse
 
 
 def sent(stub: Stub) -> list[str]:
-    ours = ("POST /do", "POST /undo", f"POST {LEAVE}", f"PUT {SUSPEND}")
-    return [target for target in stub.targets if target.startswith(ours)]
+    changes = ("POST /do", "POST /undo", f"POST {LEAVE}", f"PUT {SUSPEND}")
+    return [target for target in stub.targets if target.startswith(changes)]
 
 
 def test_newest_change_is_reverted_first(stub: Stub, synapse: Synapse, journal: Journal) -> None:
@@ -99,24 +99,24 @@ def test_changes_are_reverted_after_any_error(
 
 
 @pytest.mark.parametrize(
-    ("reply", "put_back"),
+    ("reply", "reverted"),
     [
         (refused(403, "M_FORBIDDEN"), False),
         (refused(429, "M_LIMIT_EXCEEDED"), True),
         (refused(500, "M_UNKNOWN"), True),
         (BROKEN, True),
     ],
-    ids=["not allowed", "held back", "failed", "no answer"],
+    ids=["not allowed", "rate limited", "failed", "no answer"],
 )
-def test_only_changes_surely_not_made_are_not_reverted(
-    stub: Stub, synapse: Synapse, journal: Journal, reply: Reply, *, put_back: bool
+def test_change_that_may_have_been_made_is_reverted(
+    stub: Stub, synapse: Synapse, journal: Journal, reply: Reply, *, reverted: bool
 ) -> None:
     stub.on("/do", reply)
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
         with pytest.raises(SynadminError), temporary.apply(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
-        assert bool(temporary.mark) is put_back
-    assert ("POST /undo" in sent(stub)) is put_back
+        assert bool(temporary.mark) is reverted
+    assert ("POST /undo" in sent(stub)) is reverted
     assert unrestored(journal.path, stub.url) == []
 
 
@@ -125,9 +125,9 @@ def test_change_and_revert_may_have_different_users(stub: Stub, synapse: Synapse
         with temporary.apply(_revert("POST", "/undo", None, UserId(BOB)), by=UserId(ALICE)):
             sessions.of(UserId(ALICE)).transport.send(change("/do"))
         left, _ = unrestored(journal.path, stub.url)
-        # Who put it back is in the journal, for a run that comes after a crash.
+        # The journal has the user who reverts the change, for the run after a crash.
         assert (left["on_behalf_of"], Revert.of(left).user) == (ALICE, BOB)
-    tokens = {one.target: one.headers["authorization"] for one in stub.requests}
+    tokens = {request.target: request.headers["authorization"] for request in stub.requests}
     assert (tokens["/do"], tokens["/undo"]) == ("Bearer syt_ali", "Bearer syt_bob")
 
 
@@ -150,16 +150,16 @@ def test_kept_change_is_not_reverted(stub: Stub, synapse: Synapse, journal: Jour
 
 def test_failed_revert_is_retried_at_the_end(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     stub.on("/undo", refused(400, "M_UNKNOWN", "not now"), json_reply({}))
-    said: list[str] = []
+    messages: list[str] = []
     reads = [False, True]
     with (
         Impersonation(synapse) as sessions,
-        TemporaryChanges(synapse, sessions, journal, said.append) as temporary,
+        TemporaryChanges(synapse, sessions, journal, messages.append) as temporary,
     ):
         with temporary.apply(Revert("POST", "/undo", None, is_reverted=lambda: reads.pop(0))):
             synapse.transport.send(change("/do"))
-        assert [str(one) for one in temporary.revert_since()] == ["POST /undo"]
-        assert said == ["warning: not reverted: POST /undo: not now (M_UNKNOWN, HTTP 400)"]
+        assert [str(revert) for revert in temporary.revert_since()] == ["POST /undo"]
+        assert messages == ["warning: not reverted: POST /undo: not now (M_UNKNOWN, HTTP 400)"]
     assert unrestored(journal.path, stub.url) == []
 
 
@@ -189,11 +189,13 @@ def test_leave_is_read_back(
         stub.on_request = lambda _: None
         stub.on(MEMBERSHIPS, json_reply({"memberships": {"!r": "leave" if has_left else "join"}}))
         assert (temporary.revert_since() == []) is has_left
-        of_room = [one for one in unrestored(journal.path, stub.url) if one["restoring"]["path"] == LEAVE]
-        assert (of_room == []) is has_left
+        open_leaves = [
+            entry for entry in unrestored(journal.path, stub.url) if entry["restoring"]["path"] == LEAVE
+        ]
+        assert (open_leaves == []) is has_left
 
 
-def test_request_that_cannot_be_read_back_stays_open(stub: Stub, synapse: Synapse, journal: Journal) -> None:
+def test_revert_that_cannot_be_read_back_stays_open(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     with Impersonation(synapse) as sessions:
         temporary = TemporaryChanges(synapse, sessions, journal)
         with temporary.apply(Revert("POST", "/undo", {})):
@@ -205,35 +207,35 @@ def test_request_that_cannot_be_read_back_stays_open(stub: Stub, synapse: Synaps
 def test_changes_are_reverted_without_a_writable_journal(
     stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    messages: list[str] = []
 
-    def full(*_: object) -> None:
+    def raise_disk_full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     with (  # noqa: PT012
         pytest.raises(JournalError, match="1 change of this run was sent before it") as caught,
-        Impersonation(synapse, said.append) as sessions,
-        TemporaryChanges(synapse, sessions, journal, said.append) as temporary,
+        Impersonation(synapse, messages.append) as sessions,
+        TemporaryChanges(synapse, sessions, journal, messages.append) as temporary,
     ):
         with temporary.apply(Revert("PUT", SUSPEND, {"suspend": True})):
             synapse.transport.send(change("/do/1"))
-        monkeypatch.setattr("synadmin.journal.store.now", full)
-        monkeypatch.setattr("synadmin.journal.store._text", full)
+        monkeypatch.setattr("synadmin.journal.store.now", raise_disk_full)
+        monkeypatch.setattr("synadmin.journal.store._text", raise_disk_full)
         synapse.transport.send(change("/do/2"))
     assert "nothing was changed" not in str(caught.value)
     assert sent(stub) == ["POST /do/1", f"PUT {SUSPEND}"]
-    assert said[-1] == "1 temporary change was reverted, and read back."
+    assert messages[-1] == "1 temporary change was reverted, and read back."
     monkeypatch.undo()
-    # It is still open in the journal: the next run reads that there is nothing to do.
+    # The change is still open in the journal. The next run reads that it is reverted already.
     assert len(unrestored(journal.path, stub.url)) == 1
     journal.close()
-    assert revert_crashed_runs(synapse, Journal(journal.path), said.append) == []
+    assert revert_crashed_runs(synapse, Journal(journal.path), messages.append) == []
     assert unrestored(journal.path, stub.url) == []
     assert len(sent(stub)) == 2
 
 
-def crashed(stub: Stub, tmp_path: Path) -> None:
-    """Let a process make two temporary changes, the second as somebody else, and end without a word."""
+def run_and_crash(stub: Stub, tmp_path: Path) -> None:
+    """Run a process that makes two temporary changes, the second as another user, and crashes."""
     script = f"""
         import os
         from pathlib import Path
@@ -257,16 +259,16 @@ def crashed(stub: Stub, tmp_path: Path) -> None:
 def test_changes_left_by_a_crash_are_reverted_once(
     stub: Stub, synapse: Synapse, journal: Journal, tmp_path: Path
 ) -> None:
-    crashed(stub, tmp_path)
-    said: list[str] = []
-    assert revert_crashed_runs(synapse, journal, said.append) == []
+    run_and_crash(stub, tmp_path)
+    messages: list[str] = []
+    assert revert_crashed_runs(synapse, journal, messages.append) == []
     assert sent(stub) == ["POST /do/1", "POST /do/2", f"POST {LEAVE}", f"PUT {SUSPEND}"]
-    assert [one.json for one in stub.requests if one.target == SUSPEND] == [{"suspend": True}]
+    assert [request.json for request in stub.requests if request.target == SUSPEND] == [{"suspend": True}]
     run = next(entries(journal.path))["run"]
-    assert said[0].startswith(f"The run {run} ended before it could revert this: POST /_matrix/")
-    # The token that the run had taken is ended, and its file is gone.
+    assert messages[0].startswith(f"The run {run} ended before it could revert this: POST /_matrix/")
+    # The token of the crashed run is ended, and its file is removed.
     assert list(tmp_path.glob("*.token")) == []
-    assert revert_crashed_runs(synapse, Journal(journal.path), said.append) == []
+    assert revert_crashed_runs(synapse, Journal(journal.path), messages.append) == []
     assert len(sent(stub)) == 4
 
 
@@ -282,17 +284,17 @@ def test_changes_of_a_running_run_are_left(stub: Stub, synapse: Synapse, journal
 def test_failed_revert_after_a_crash_does_not_stop_the_next_run(
     stub: Stub, synapse: Synapse, journal: Journal, tmp_path: Path
 ) -> None:
-    crashed(stub, tmp_path)
+    run_and_crash(stub, tmp_path)
     stub.on_request = lambda request: (
         stub.on(BOBS_ACCOUNT, json_reply({"name": BOB, "suspended": True}))
         if request.target == SUSPEND
         else None
     )
     stub.on(LEAVE, refused(400, "M_UNKNOWN", "never"))
-    said: list[str] = []
-    left = revert_crashed_runs(synapse, journal, said.append)
-    assert [one.path for one in left if one.token is None] == [LEAVE]
-    assert "warning: not reverted: never (M_UNKNOWN, HTTP 400)" in said
+    messages: list[str] = []
+    left = revert_crashed_runs(synapse, journal, messages.append)
+    assert [revert.path for revert in left if revert.token is None] == [LEAVE]
+    assert "warning: not reverted: never (M_UNKNOWN, HTTP 400)" in messages
     assert sent(stub)[-1] == f"PUT {SUSPEND}"
     paths = [entry["restoring"]["path"] for entry in unrestored(journal.path, stub.url)]
     assert LEAVE in paths
@@ -300,27 +302,27 @@ def test_failed_revert_after_a_crash_does_not_stop_the_next_run(
 
 
 def test_account_stays_active_until_it_left(synapse: Synapse, stub: Stub, tmp_path: Path) -> None:
-    """A locked or suspended account cannot leave a room: the lock comes after it, also when tried again."""
+    """A suspended account cannot leave a room: it is suspended again after it left, also after a retry."""
     stub.on(LEAVE, refused(500, "M_UNKNOWN"), json_reply({}))
     is_left: list[bool] = []
 
-    def happens(request: Request) -> None:
-        if request.target == LEAVE and len([one for one in stub.targets if LEAVE in one]) > 1:
+    def record_leave(request: Request) -> None:
+        if request.target == LEAVE and len([target for target in stub.targets if LEAVE in target]) > 1:
             is_left.append(True)
 
-    stub.on_request = happens
+    stub.on_request = record_leave
     journal = Journal(tmp_path / "journal")
     with (
         Impersonation(synapse) as sessions,
         TemporaryChanges(synapse, sessions, journal) as temporary,
     ):
         alice = UserId(ALICE)
-        sleep = Revert("PUT", SUSPEND, {"suspend": True}, is_reverted=lambda: True, disables=alice)
+        suspend = Revert("PUT", SUSPEND, {"suspend": True}, is_reverted=lambda: True, disables=alice)
         leave = Revert("POST", LEAVE, {}, alice, is_reverted=lambda: bool(is_left))
-        for revert in (sleep, leave):
+        for revert in (suspend, leave):
             with temporary.apply(revert):
                 pass
-        assert temporary.revert_since() == [leave, sleep]
+        assert temporary.revert_since() == [leave, suspend]
         assert not [target for target in stub.targets if SUSPEND in target]
     changes = [target for target in stub.targets if LEAVE in target or SUSPEND in target]
     assert [LEAVE in target for target in changes] == [True, True, False]

@@ -1,4 +1,4 @@
-"""Who comes into a room to help leaves it again."""
+"""A helper who joined a room for a short time leaves it again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from synadmin.recovery.temporary_changes import TemporaryChanges
 
 BOB = "@bob:example.org"
-HER, HIM, ROOM = UserId(ALICE), UserId(BOB), RoomId("!chess")
+ALICE_ID, BOB_ID, ROOM = UserId(ALICE), UserId(BOB), RoomId("!chess")
 INVITE, LEAVE = "/_matrix/client/v3/rooms/%21chess/invite", "/_matrix/client/v3/rooms/%21chess/leave"
 JOIN = "/_matrix/client/v3/join/%21chess"
 MEMBERSHIPS = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships"
@@ -45,52 +45,52 @@ def temporary(stub: Stub, tmp_path: Path) -> Iterator[TemporaryChanges]:
         Synapse(stub.url, token="syt_token", journal=journal) as synapse,
         Recovery(synapse, journal) as recovery,
     ):
-        visiting[recovery.temporary] = TemporaryMembership(recovery, ROOM)
+        memberships_by_run[recovery.temporary] = TemporaryMembership(recovery, ROOM)
         yield recovery.temporary
-    visiting.clear()
+    memberships_by_run.clear()
 
 
-visiting: dict[TemporaryChanges, TemporaryMembership] = {}
+memberships_by_run: dict[TemporaryChanges, TemporaryMembership] = {}
 
 
-def came_and_went(stub: Stub) -> list[tuple[str, str]]:
-    """What was sent about the room, and with whose token."""
+def room_requests(stub: Stub) -> list[tuple[str, str]]:
+    """Return the requests about the room, each with its token."""
     rooms = {INVITE: "invite", JOIN: "join", LEAVE: "leave"}
     return [
-        (rooms[path], one.headers["authorization"].removeprefix("Bearer "))
-        for one in stub.requests
-        if (path := one.target.partition("?")[0]) in rooms
+        (rooms[path], request.headers["authorization"].removeprefix("Bearer "))
+        for request in stub.requests
+        if (path := request.target.partition("?")[0]) in rooms
     ]
 
 
 def test_invited_user_who_joins_leaves_once(stub: Stub, temporary: TemporaryChanges) -> None:
-    visit = visiting[temporary]
-    visit.invite(HER, by=HIM)
-    visit.join(HER)
+    temporary_membership = memberships_by_run[temporary]
+    temporary_membership.invite(ALICE_ID, by=BOB_ID)
+    temporary_membership.join(ALICE_ID)
     assert temporary.revert_since() == []
-    assert came_and_went(stub) == [("invite", "ofb"), ("join", "ofa"), ("leave", "ofa")]
+    assert room_requests(stub) == [("invite", "ofb"), ("join", "ofa"), ("leave", "ofa")]
 
 
 def test_unused_invitation_is_declined(stub: Stub, temporary: TemporaryChanges) -> None:
     stub.on(JOIN, refused(403, "M_FORBIDDEN"))
-    visit = visiting[temporary]
-    visit.invite(HER, by=HIM)
+    temporary_membership = memberships_by_run[temporary]
+    temporary_membership.invite(ALICE_ID, by=BOB_ID)
     with pytest.raises(SynadminError):
-        visit.join(HER)
+        temporary_membership.join(ALICE_ID)
     assert temporary.revert_since() == []
-    assert came_and_went(stub)[-1] == ("leave", "ofa")
+    assert room_requests(stub)[-1] == ("leave", "ofa")
 
 
 @pytest.mark.parametrize("membership", ["leave", "invite"])
 def test_refused_user_has_nothing_to_leave(stub: Stub, temporary: TemporaryChanges, membership: str) -> None:
-    """Also who was invited before: that invitation is not ours."""
+    """The same holds for a user who was invited before: another user sent that invitation."""
     stub.on(MEMBERSHIPS, json_reply({"memberships": {ROOM: membership}}))
     stub.on(JOIN, refused(403, "M_FORBIDDEN"))
     with pytest.raises(SynadminError):
-        visiting[temporary].join(HER, via=["elsewhere.example"])
+        memberships_by_run[temporary].join(ALICE_ID, via=["elsewhere.example"])
     assert temporary.revert_since() == []
-    assert came_and_went(stub) == [("join", "ofa")]
-    (joined,) = [one.target for one in stub.requests if one.target.startswith(JOIN)]
+    assert room_requests(stub) == [("join", "ofa")]
+    (joined,) = [request.target for request in stub.requests if request.target.startswith(JOIN)]
     assert "via=elsewhere.example" in joined
 
 
@@ -101,9 +101,13 @@ def test_user_joined_despite_a_refusal_leaves(stub: Stub, temporary: TemporaryCh
     stub.on(
         MEMBERSHIPS, json_reply({"memberships": {ROOM: "join"}}), json_reply({"memberships": {ROOM: "leave"}})
     )
-    visit = visiting[temporary]
-    come_in = partial(visit.join, HER) if request_ == JOIN else partial(visit.invite, HER, by=HIM)
+    temporary_membership = memberships_by_run[temporary]
+    change = (
+        partial(temporary_membership.join, ALICE_ID)
+        if request_ == JOIN
+        else partial(temporary_membership.invite, ALICE_ID, by=BOB_ID)
+    )
     with pytest.raises(SynadminError):
-        come_in()
+        change()
     assert temporary.revert_since() == []
-    assert came_and_went(stub)[-1] == ("leave", "ofa")
+    assert room_requests(stub)[-1] == ("leave", "ofa")

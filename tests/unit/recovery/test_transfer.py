@@ -1,6 +1,6 @@
-"""The course of a move: rooms that go their own pace, and what goes wrong on the way.
+"""The transfer of rooms to a new owner: delays of single rooms, and failures at each step.
 
-The rooms here are in memory, and change as rooms do; tests/live/transfer has the real ones.
+The rooms here are in memory; tests/live/transfer has real ones.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ def room(room_id: RoomId = ROOM, version: str = "11", **levels: object) -> RoomV
 
 
 @dataclass
-class Rooms:
-    """Rooms in memory. ``trouble`` names what goes wrong, in turn, at a step in a room."""
+class RoomsInMemory:
+    """Rooms in memory. ``failures`` has the errors that a step in a room raises, one at each attempt."""
 
     views: dict[RoomId, RoomView]
-    trouble: dict[tuple[str, RoomId], list[SynadminError]] = field(default_factory=dict)
+    failures: dict[tuple[str, RoomId], list[SynadminError]] = field(default_factory=dict)
     leave_rooms: bool = True
 
-    def _may_fail(self, step: str, room_id: RoomId) -> None:
-        waiting = self.trouble.get((step, room_id))
-        if waiting:
-            raise waiting.pop(0)
+    def _raise_next_failure(self, step: str, room_id: RoomId) -> None:
+        errors = self.failures.get((step, room_id))
+        if errors:
+            raise errors.pop(0)
 
     def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
         view = self.views[RoomId(room)]
@@ -80,11 +80,11 @@ class Rooms:
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         room_id = RoomId(room_transfer.room)
-        self._may_fail("grant", room_id)
+        self._raise_next_failure("grant", room_id)
         view = self.views[room_id]
         view = replace(view, power_levels=view.levels.granting(NEW, 100))
         try:
-            self._may_fail("invite", room_id)
+            self._raise_next_failure("invite", room_id)
         except RateLimitedError as error:
             self.views[room_id] = view
             return waiting_for_rate_limit(room_transfer, MOVE, error.retry_after)
@@ -92,201 +92,205 @@ class Rooms:
         return replace(room_transfer, reason=None)
 
     def view_of(self, room_id: RoomId) -> RoomView:
-        self._may_fail("see", room_id)
+        self._raise_next_failure("read", room_id)
         return self.views[room_id]
 
     def demote(self, view: RoomView) -> None:
-        self._may_fail("demote", view.room_id)
+        self._raise_next_failure("demote", view.room_id)
         edit = last_edit(view, MOVE)
         if edit is not None:
             self.views[view.room_id] = replace(view, power_levels=edit.applied(view))
 
-    def come_in(self, room_id: RoomId) -> None:
-        self._may_fail("accept", room_id)
+    def accept_invitation(self, room_id: RoomId) -> None:
+        self._raise_next_failure("accept", room_id)
         view = self.views[room_id]
         if view.membership_of(NEW) != "invite":
             raise FORBIDDEN
         self.views[room_id] = replace(view, memberships={**view.memberships, NEW: "join"})
 
-    def hand_over(self, *, accepts: bool = True, naps: Callable[[int], bool] | int = 5) -> list[RoomTransfer]:
-        """Hand all rooms over; as many naps, or what is asked whether to take one."""
-        left = naps if isinstance(naps, int) else 0
+    def hand_over(
+        self, *, accepts: bool = True, pauses: Callable[[int], bool] | int = 5
+    ) -> list[RoomTransfer]:
+        """Hand over all rooms. ``pauses`` is their number, or the function that is called for each."""
+        left = pauses if isinstance(pauses, int) else 0
 
         def pause(_: int) -> bool:
             nonlocal left
             left -= 1
             return left >= 0
 
-        looked = [self.plan(room_id) for room_id in self.views]
-        accept = self.come_in if accepts else None
+        plans = [self.plan(room_id) for room_id in self.views]
+        accept = self.accept_invitation if accepts else None
         return list(
-            hand_over(self, looked, MOVE, accept=accept, pause=pause if isinstance(naps, int) else naps)
+            hand_over(self, plans, MOVE, accept=accept, pause=pause if isinstance(pauses, int) else pauses)
         )
 
     def levels(self, room_id: RoomId = ROOM) -> tuple[int, int]:
-        """The old one's level, and the new one's."""
+        """Return the levels of the old and of the new owner."""
         levels = self.views[room_id].levels
         return levels.level_of(OLD), levels.level_of(NEW)
 
 
-def rooms(count: int) -> Rooms:
+def make_rooms(count: int) -> RoomsInMemory:
     ids = [RoomId(f"!{letter}:home.example") for letter in "abcdefg"[:count]]
-    return Rooms({room_id: room(room_id) for room_id in ids})
+    return RoomsInMemory({room_id: room(room_id) for room_id in ids})
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The monotonic clock, as its one element; the test moves it on."""
+    """The monotonic clock: a list with its time, which the test changes."""
     now = [1000.0]
     monkeypatch.setattr("synadmin.recovery.transfer.time.monotonic", lambda: now[0])
     return now
 
 
 def test_every_room_is_transferred() -> None:
-    club = rooms(3)
-    result = club.hand_over()
-    assert [one.outcome for one in result] == ["done"] * 3
-    assert {club.levels(room_id) for room_id in club.views} == {(0, 100)}
+    rooms = make_rooms(3)
+    result = rooms.hand_over()
+    assert [transfer.outcome for transfer in result] == ["done"] * 3
+    assert {rooms.levels(room_id) for room_id in rooms.views} == {(0, 100)}
 
 
 def test_refused_and_finished_rooms_are_unchanged() -> None:
-    club = rooms(1)
-    looked = [replace(club.plan(ROOM), outcome=kind) for kind in ("refused", "done")]
-    result = list(hand_over(club, looked, MOVE, accept=club.come_in, pause=lambda _: False))
-    assert result == looked
-    assert club.levels() == (100, 0)
+    rooms = make_rooms(1)
+    plans = [replace(rooms.plan(ROOM), outcome=kind) for kind in ("refused", "done")]
+    result = list(hand_over(rooms, plans, MOVE, accept=rooms.accept_invitation, pause=lambda _: False))
+    assert result == plans
+    assert rooms.levels() == (100, 0)
 
 
 def test_delayed_invitation_is_awaited() -> None:
-    club = rooms(1)
-    club.trouble["accept", ROOM] = [FORBIDDEN, FORBIDDEN]
-    (result,) = club.hand_over()
-    assert (result.outcome, club.levels()) == ("done", (0, 100))
+    rooms = make_rooms(1)
+    rooms.failures["accept", ROOM] = [FORBIDDEN, FORBIDDEN]
+    (result,) = rooms.hand_over()
+    assert (result.outcome, rooms.levels()) == ("done", (0, 100))
 
 
 def test_missing_invitation_leaves_control_with_the_old_owner() -> None:
-    club = rooms(2)
-    club.trouble["accept", ROOM] = [FORBIDDEN] * 10
-    other, stuck = club.hand_over()
+    rooms = make_rooms(2)
+    rooms.failures["accept", ROOM] = [FORBIDDEN] * 10
+    other, stuck = rooms.hand_over()
     assert (other.outcome, stuck.outcome, stuck.room_id) == ("done", "pending", ROOM)
     assert "You are not invited" in stuck.message
     assert f"{OLD} keeps control" in stuck.message
-    assert club.levels() == (100, 100)
+    assert rooms.levels() == (100, 100)
 
 
 def test_join_of_the_new_owner_is_awaited_until_the_timeout() -> None:
-    club = rooms(2)
+    rooms = make_rooms(2)
     seen: list[int] = []
 
-    def nap(left: int) -> bool:
+    def pause(left: int) -> bool:
         seen.append(left)
-        (waiting, *_) = [one for one, view in club.views.items() if view.membership_of(NEW) == "invite"]
-        club.come_in(waiting)
+        (waiting, *_) = [
+            room_id for room_id, view in rooms.views.items() if view.membership_of(NEW) == "invite"
+        ]
+        rooms.accept_invitation(waiting)
         return True
 
-    result = club.hand_over(accepts=False, naps=nap)
-    assert [one.outcome for one in result] == ["done", "done"]
+    result = rooms.hand_over(accepts=False, pauses=pause)
+    assert [transfer.outcome for transfer in result] == ["done", "done"]
     assert seen == [2, 1]
 
 
 def test_failed_grant_stops_only_that_room() -> None:
-    club = rooms(2)
-    club.trouble["grant", ROOM] = [NotPermittedError(status=403, errcode="M_FORBIDDEN", reason="no")]
-    failed, done = club.hand_over()
+    rooms = make_rooms(2)
+    rooms.failures["grant", ROOM] = [NotPermittedError(status=403, errcode="M_FORBIDDEN", reason="no")]
+    failed, done = rooms.hand_over()
     assert (failed.outcome, failed.reason, done.outcome) == ("failed", "not-permitted", "done")
-    assert club.levels() == (100, 0)
+    assert rooms.levels() == (100, 0)
 
 
-@pytest.mark.parametrize("step", ["see", "demote"])
+@pytest.mark.parametrize("step", ["read", "demote"])
 def test_later_failure_leaves_control_with_the_old_owner(step: str) -> None:
-    club = rooms(2)
-    club.trouble[step, ROOM] = [MatrixError(status=400, errcode="M_UNKNOWN", reason="a bad day")]
-    result = {one.room_id: one for one in club.hand_over()}
+    rooms = make_rooms(2)
+    rooms.failures[step, ROOM] = [MatrixError(status=400, errcode="M_UNKNOWN", reason="a bad day")]
+    result = {transfer.room_id: transfer for transfer in rooms.hand_over()}
     record = result[ROOM].as_record(MOVE)
     assert (record["outcome"], record["reason"]) == ("failed", "server-error")
     assert "a bad day" in record["message"]
     assert record["power_level"]["from"] == {"before": 100, "after": 100}
-    assert club.levels() == (100, 100)
-    assert Counter(one.outcome for one in result.values()) == {"failed": 1, "done": 1}
+    assert rooms.levels() == (100, 100)
+    assert Counter(transfer.outcome for transfer in result.values()) == {"failed": 1, "done": 1}
 
 
-@pytest.mark.parametrize("step", ["grant", "accept", "see", "demote"])
+@pytest.mark.parametrize("step", ["grant", "accept", "read", "demote"])
 def test_expired_token_stops_the_transfer(step: str) -> None:
-    club = rooms(2)
-    gone = NotAuthenticatedError(status=401, errcode="M_UNKNOWN_TOKEN", reason="gone")
-    club.trouble[step, ROOM] = [gone]
-    looked = [club.plan(room_id) for room_id in club.views]
+    rooms = make_rooms(2)
+    expired = NotAuthenticatedError(status=401, errcode="M_UNKNOWN_TOKEN", reason="gone")
+    rooms.failures[step, ROOM] = [expired]
+    plans = [rooms.plan(room_id) for room_id in rooms.views]
     yielded: list[RoomTransfer] = []
     with pytest.raises(NotAuthenticatedError):
-        yielded.extend(hand_over(club, looked, MOVE, accept=club.come_in, pause=lambda _: False))
-    assert club.levels()[0] == 100
+        yielded.extend(hand_over(rooms, plans, MOVE, accept=rooms.accept_invitation, pause=lambda _: False))
+    assert rooms.levels()[0] == 100
     # The second room was not begun if the token ended at the first change.
     assert [result.outcome for result in yielded] == ["failed"] * (1 if step == "grant" else 2)
 
 
 def test_rate_limited_invitation_is_sent_later(clock: list[float]) -> None:
-    club = rooms(1)
-    club.trouble["invite", ROOM] = [
+    rooms = make_rooms(1)
+    rooms.failures["invite", ROOM] = [
         RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="too many", retry_after=300.0)
     ]
-    when_given: list[float] = []
+    invited_at: list[float] = []
 
-    def nap(_: int) -> bool:
-        if club.views[ROOM].membership_of(NEW) == "invite":
-            when_given.append(clock[0])
+    def pause(_: int) -> bool:
+        if rooms.views[ROOM].membership_of(NEW) == "invite":
+            invited_at.append(clock[0])
         clock[0] += 100
         return True
 
-    (result,) = club.hand_over(naps=nap)
-    assert (result.outcome, result.reason, club.levels()) == ("done", None, (0, 100))
-    assert clock[0] == 1300.0, "no earlier than the server said, and no later"
+    (result,) = rooms.hand_over(pauses=pause)
+    assert (result.outcome, result.reason, rooms.levels()) == ("done", None, (0, 100))
+    assert clock[0] == 1300.0, "exactly the time that the server named"
 
 
 def test_rate_limited_invitation_at_the_end_is_pending_with_its_time(
     clock: list[float],
 ) -> None:
-    club = rooms(1)
-    club.trouble["invite", ROOM] = [
+    rooms = make_rooms(1)
+    rooms.failures["invite", ROOM] = [
         RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="too many", retry_after=327.0)
     ]
-    (result,) = club.hand_over(naps=0)
+    (result,) = rooms.hand_over(pauses=0)
     assert (result.outcome, result.reason, clock) == ("pending", "rate-limited", [1000.0])
     assert "delay the invitation for 327 s" in result.message
-    assert club.levels() == (100, 100)
+    assert rooms.levels() == (100, 100)
 
 
 def test_rate_limited_join_is_not_repeated_early(clock: list[float]) -> None:
-    club = rooms(1)
+    rooms = make_rooms(1)
     slow = RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="too many", retry_after=50.0)
-    club.trouble["accept", ROOM] = [slow]
+    rooms.failures["accept", ROOM] = [slow]
 
-    def nap(_: int) -> bool:
+    def pause(_: int) -> bool:
         assert clock[0] < 1050.0
         clock[0] += 25
         return True
 
-    (result,) = club.hand_over(naps=nap)
+    (result,) = rooms.hand_over(pauses=pause)
     assert (result.outcome, clock[0]) == ("done", 1050.0)
 
 
 def test_new_owner_without_power_does_not_get_the_room() -> None:
-    club = rooms(1)
+    rooms = make_rooms(1)
 
-    def robbed(_: int) -> bool:
-        view = club.views[ROOM]
-        club.views[ROOM] = replace(
+    def lose_power(_: int) -> bool:
+        view = rooms.views[ROOM]
+        rooms.views[ROOM] = replace(
             view, power_levels={"users": {OLD: 100}}, memberships={**view.memberships, NEW: "join"}
         )
         return True
 
-    (result,) = club.hand_over(accepts=False, naps=robbed)
+    (result,) = rooms.hand_over(accepts=False, pauses=lose_power)
     assert (result.outcome, result.reason) == ("failed", "insufficient-power")
-    assert club.levels() == (100, 0)
+    assert rooms.levels() == (100, 0)
 
 
 def test_version_12_creator_stays_and_the_new_owner_may_upgrade() -> None:
-    club = Rooms({ROOM: room(version="12", events={"m.room.tombstone": 150})})
-    (result,) = club.hand_over()
+    rooms = RoomsInMemory({ROOM: room(version="12", events={"m.room.tombstone": 150})})
+    (result,) = rooms.hand_over()
     record = result.as_record(MOVE)
     assert (record["outcome"], record["reason"]) == ("partly", "creator-stays")
     assert record["power_level"] == {
@@ -306,23 +310,23 @@ def test_version_12_creator_stays_and_the_new_owner_may_upgrade() -> None:
         ({"users": {OLD: 0, NEW: 100}}, {"users": {OLD: 0, NEW: 100}}),
     ],
     ids=[
-        "others keep theirs",
-        "everybody moderates",
-        "everybody has control",
-        "everybody is muted",
-        "nothing to take",
+        "other level",
+        "default level 50",
+        "default level 100",
+        "default level -10",
+        "level is 0 already",
     ],
 )
 def test_only_the_old_owner_loses_power(levels: dict[str, object], after: dict[str, object]) -> None:
-    club = Rooms({ROOM: replace(room(), power_levels=levels)})
-    (result,) = club.hand_over()
+    rooms = RoomsInMemory({ROOM: replace(room(), power_levels=levels)})
+    (result,) = rooms.hand_over()
     assert result.outcome == "done"
-    assert club.views[ROOM].power_levels == after
+    assert rooms.views[ROOM].power_levels == after
 
 
 def test_old_owner_whose_level_did_not_change_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rooms, "demote", lambda *_: None)
-    (result,) = rooms(1).hand_over()
+    monkeypatch.setattr(RoomsInMemory, "demote", lambda *_: None)
+    (result,) = make_rooms(1).hand_over()
     assert (result.outcome, result.reason) == ("partly", "server-error")
     assert result.message == f"{NEW} has control, but {OLD} still has level 100."
 
@@ -330,9 +334,9 @@ def test_old_owner_whose_level_did_not_change_is_not_done(monkeypatch: pytest.Mo
 def test_new_owner_without_the_level_of_an_upgrade_is_not_told_to_upgrade(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Rooms, "demote", lambda *_: None)
-    club = Rooms({ROOM: room(version="12", events={"m.room.tombstone": 150})})
-    (result,) = club.hand_over()
+    monkeypatch.setattr(RoomsInMemory, "demote", lambda *_: None)
+    rooms = RoomsInMemory({ROOM: room(version="12", events={"m.room.tombstone": 150})})
+    (result,) = rooms.hand_over()
     assert (result.outcome, result.reason) == ("partly", "creator-stays")
     assert "upgrade" not in result.message
 
@@ -366,15 +370,15 @@ def test_member_locks_the_room_it_changes(monkeypatch: pytest.MonkeyPatch, step:
     view = replace(room(), memberships={OLD: "join", NEW: "join"})
     member = cast("Any", SimpleNamespace(synapse=None, view_of=lambda *_: view))
     monkeypatch.setattr(change_levels, "send_levels", lambda *_: sent.append([*locked]))
-    way = AsMember(member, MOVE, lock)
+    as_member = AsMember(member, MOVE, lock)
     if step == "grant":
         step_taken = StepTaken("set-level", OLD, "")
-        way.grant(
+        as_member.grant(
             RoomTransfer(
                 room=ROOM, room_id=ROOM, outcome="planned", message="", before=view, steps=(step_taken,)
             )
         )
     else:
-        way.demote(view)
+        as_member.demote(view)
     assert sent == [[ROOM]]
     assert locked == []

@@ -1,4 +1,4 @@
-"""The old owner keeps the level where the room has lost its other controllers since the plan."""
+"""The old owner keeps the level if the room has lost its other controllers since the plan."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_last_controller_is_not_lowered_after_a_change(
     control = RoomControl(RoomDetails(room_id=ROOM), view, (OLD,))
     monkeypatch.setattr(transfer_as_admin, "control_of", lambda *_: control)
     with Recovery(synapse, journal) as recovery:
-        way = AsAdmin(recovery, MOVE, Reach.IMPERSONATE)
+        transfer = AsAdmin(recovery, MOVE, Reach.IMPERSONATE)
         with pytest.raises(WouldLoseControlError, match="no user of this server would have control"):
-            way.demote(view)
+            transfer.demote(view)
     assert not [request for request in stub.requests if request.method != "GET"]

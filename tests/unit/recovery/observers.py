@@ -1,4 +1,4 @@
-"""An observer who has seen all there is to see of a room that was written down."""
+"""An observer that has read a room view already."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from synadmin.power.room import RoomView
 
 
-def observer_of(stub: Stub, synapse: Synapse, view: RoomView, *, elsewhere: bool = False) -> Observer:
-    """Return an observer who knows the accounts of the view; ``elsewhere``: its server does not keep them."""
-    if elsewhere:
+def observer_of(stub: Stub, synapse: Synapse, view: RoomView, *, with_mas: bool = False) -> Observer:
+    """Return an observer that knows the accounts of the view; ``with_mas``: MAS manages them."""
+    if with_mas:
         stub.on("/_matrix/client/v1/auth_metadata", json_reply({"issuer": "https://account.example.org/"}))
     memberships: dict[UserId, Mapping[RoomId, str]] = {
         user: {view.room_id: view.membership_of(user)} for user in view.accounts
