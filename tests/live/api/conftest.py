@@ -1,4 +1,4 @@
-"""What the tests of the Admin API have in common: what is unknown in an answer, and what was asked at all."""
+"""Fixtures of the Admin API tests: they detect unknown fields in answers, and record all requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from synadmin.http.endpoint import Endpoint, Paged
 from synadmin.http.transport import Transport
 from synadmin.sandbox.homeserver import Homeserver
-from tests.live.api.asked import Asked
+from tests.live.api.answered_requests import AnsweredRequests
 from tests.live.api.unknown_fields import unknown_fields
 
 if TYPE_CHECKING:
@@ -20,35 +20,38 @@ if TYPE_CHECKING:
     from tests.live.conftest import Answer, Synadmin
 
 _LAST = "test_every_operation.py"
-# Of the answer around the records, and of no use once the pages are walked.
+# Fields of a page that are not records. Synadmin does not need them.
 _ENVELOPE = frozenset({"offset", "prev_batch", "start", "state"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Who counts what was asked comes last."""
+    """Run the test of all recorded requests last."""
     last = [item for item in items if item.path.name == _LAST]
     items[:] = [*(item for item in items if item not in last), *last]
 
 
 @pytest.fixture(scope="session")
-def asked() -> Iterator[Asked]:
-    """What the servers of this session were asked, and by whom."""
-    gathered = Asked()
+def answered_requests() -> Iterator[AnsweredRequests]:
+    """The requests that the servers of this session have answered."""
+    recorded = AnsweredRequests()
     discard = Homeserver.discard
 
-    def gather_and_discard(server: Homeserver) -> None:
-        gathered.gather(server)
+    def read_log_and_discard(server: Homeserver) -> None:
+        recorded.read_log(server)
         discard(server)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Homeserver, "discard", gather_and_discard)
-        yield gathered
+        patch.setattr(Homeserver, "discard", read_log_and_discard)
+        yield recorded
 
 
 @pytest.fixture(autouse=True)
-def _no_field_is_unknown(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every answer that a call of the library gets has only fields that its model knows."""
-    del asked  # from the first test on, so that no server goes unheard
+def _no_unknown_fields(
+    answered_requests: AnsweredRequests, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Fail a test in which a call of the library gets an answer with a field that its model does not have."""
+    # The fixture must exist before the first server is discarded.
+    del answered_requests
     found: list[str] = []
 
     def check(endpoint: Endpoint[Any], raw: bytes) -> None:
@@ -66,19 +69,21 @@ def _no_field_is_unknown(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     send_raw = Transport.send_raw
 
-    def checked(transport: Transport, endpoint: Endpoint[Any], *arguments: Any, **named: Any) -> bytes:  # noqa: ANN401
+    def send_and_check(transport: Transport, endpoint: Endpoint[Any], *arguments: Any, **named: Any) -> bytes:  # noqa: ANN401
         raw = send_raw(transport, endpoint, *arguments, **named)
         check(endpoint, raw)
         return raw
 
-    monkeypatch.setattr(Transport, "send_raw", checked)
+    monkeypatch.setattr(Transport, "send_raw", send_and_check)
     yield
-    assert not found, "the server sent fields that the models do not know"
+    assert not found, "the server sent fields that the models do not have"
 
 
 @pytest.fixture
-def synadmin(synadmin: Synadmin, asked: Asked, request: pytest.FixtureRequest) -> Synadmin:
-    """The command line; its requests are counted apart from those of the library."""
+def synadmin(
+    synadmin: Synadmin, answered_requests: AnsweredRequests, request: pytest.FixtureRequest
+) -> Synadmin:
+    """Return a function that runs a command and records its requests."""
 
     def run(
         *arguments: str,
@@ -89,7 +94,7 @@ def synadmin(synadmin: Synadmin, asked: Asked, request: pytest.FixtureRequest) -
     ) -> Answer:
         if server is None:
             server = request.getfixturevalue("homeserver")
-        with asked.by_command(server):
+        with answered_requests.by_command(server):
             return synadmin(*arguments, server=server, acting=acting, stdin=stdin, env=env)
 
     return run

@@ -1,4 +1,4 @@
-"""What users do and have, through the library and through the commands, on a real Synapse."""
+"""Activity and data of users, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.live.conftest import Newcomer, Synadmin
 
 
-def keep(person: Person, kind: str, content: dict[str, Any], *, room: str | None = None) -> None:
+def set_account_data(person: Person, kind: str, content: dict[str, Any], *, room: str | None = None) -> None:
     place = f"rooms/{encoded(room)}/" if room else ""
     path = f"/_matrix/client/v3/user/{encoded(person.user_id)}/{place}account_data/{kind}"
     person.call("PUT", path, content)
@@ -43,7 +43,7 @@ def test_rooms_and_invitations_of_a_user_are_listed_and_counted(
 ) -> None:
     alice, bob, carol = newcomer("alice"), newcomer("bob"), newcomer("carol")
     before = int(time.time() * 1000) - 1000
-    kept = alice.make_room("Kept", members=[bob], invited=[carol])
+    room_id = alice.make_room("Kept", members=[bob], invited=[carol])
     alice.make_room("Left", left=[alice], members=[bob])
     activity = homeserver.admin.synapse.activity
 
@@ -52,8 +52,8 @@ def test_rooms_and_invitations_of_a_user_are_listed_and_counted(
     sent = json.loads(synadmin("user", "invites-sent", alice.user_id, "--since", "1h", "-o", "json").stdout)
     joined = json.loads(synadmin("user", "joined-count", alice.user_id, "-o", "json").stdout)
 
-    assert (rooms.joined_rooms, rooms.total) == ((kept,), 1)
-    assert listed == [{"room_id": kept}]
+    assert (rooms.joined_rooms, rooms.total) == ((room_id,), 1)
+    assert listed == [{"room_id": room_id}]
     assert activity.sent_invite_count(alice.user_id, from_ts=before).invite_count == 3
     assert activity.sent_invite_count(alice.user_id, from_ts=before + 3_600_000).invite_count == 0
     assert activity.joined_room_count(alice.user_id, from_ts=before).cumulative_joined_room_count == 2
@@ -66,13 +66,13 @@ def test_account_data_is_shown_with_its_room(
 ) -> None:
     alice = newcomer()
     room_id = alice.make_room()
-    keep(alice, "org.example.colour", {"colour": "green"})
-    keep(alice, "m.fully_read_not", {"event": "x"}, room=room_id)
+    set_account_data(alice, "org.example.colour", {"colour": "green"})
+    set_account_data(alice, "m.fully_read_not", {"event": "x"}, room=room_id)
 
     known = homeserver.admin.synapse.activity.account_data(alice.user_id).account_data
-    ours = ["user", "account-data", alice.user_id, "-o", "ndjson", "--type"]
-    everywhere = json.loads(synadmin(*ours, "org.example.colour").stdout)
-    in_room = json.loads(synadmin(*ours, "m.fully_read_not").stdout)
+    command = ["user", "account-data", alice.user_id, "-o", "ndjson", "--type"]
+    everywhere = json.loads(synadmin(*command, "org.example.colour").stdout)
+    in_room = json.loads(synadmin(*command, "m.fully_read_not").stdout)
 
     assert known.everywhere["org.example.colour"] == {"colour": "green"}
     assert known.rooms[room_id]["m.fully_read_not"] == {"event": "x"}

@@ -1,4 +1,4 @@
-"""Devices, through the library and through the commands, on a real Synapse."""
+"""Devices, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.conftest import Newcomer, Synadmin
 
-ODD = "BRIDGE/two+1=%2F?#"
+ESCAPED_ID = "BRIDGE/two+1=%2F?#"  # its characters need escapes in a URL
 
 
 def sign_in(homeserver: Homeserver, person: Person, name: str) -> str:
@@ -27,7 +27,7 @@ def sign_in(homeserver: Homeserver, person: Person, name: str) -> str:
     return session.device_id
 
 
-def names(homeserver: Homeserver, person: Person) -> dict[str, str | None]:
+def device_names(homeserver: Homeserver, person: Person) -> dict[str, str | None]:
     devices = homeserver.admin.synapse.devices.list(person.user_id).devices
     return {device.device_id: device.display_name for device in devices}
 
@@ -37,21 +37,21 @@ def test_devices_with_any_id_are_created_renamed_and_deleted(
 ) -> None:
     alice = newcomer()
     devices = homeserver.admin.synapse.devices
-    own = alice.synapse.client_server.whoami().device_id
+    current_device = alice.synapse.client_server.whoami().device_id
     phone = sign_in(homeserver, alice, "Phone")
 
-    devices.create(alice.user_id, ODD)
-    devices.modify(alice.user_id, ODD, display_name="Bridge")
-    shown = devices.get(alice.user_id, ODD)
-    all_of_them = devices.list(alice.user_id)
-    devices.delete(alice.user_id, ODD)
+    devices.create(alice.user_id, ESCAPED_ID)
+    devices.modify(alice.user_id, ESCAPED_ID, display_name="Bridge")
+    shown = devices.get(alice.user_id, ESCAPED_ID)
+    all_devices = devices.list(alice.user_id)
+    devices.delete(alice.user_id, ESCAPED_ID)
     devices.delete_many(alice.user_id, [phone])
 
-    assert (shown.device_id, shown.display_name, shown.user_id) == (ODD, "Bridge", alice.user_id)
-    assert all_of_them.total == 3
-    assert names(homeserver, alice).keys() == {own}
+    assert (shown.device_id, shown.display_name, shown.user_id) == (ESCAPED_ID, "Bridge", alice.user_id)
+    assert all_devices.total == 3
+    assert device_names(homeserver, alice).keys() == {current_device}
     with pytest.raises(NotFoundError):
-        devices.get(alice.user_id, ODD)
+        devices.get(alice.user_id, ESCAPED_ID)
 
 
 def test_commands_for_one_device_read_back_the_change(
@@ -60,22 +60,25 @@ def test_commands_for_one_device_read_back_the_change(
     alice = newcomer()
     user = alice.user_id
 
-    made = synadmin("device", "create", user, ODD, "SECOND")
-    renamed = synadmin("device", "rename", user, ODD, "Old bridge")
+    created = synadmin("device", "create", user, ESCAPED_ID, "SECOND")
+    renamed = synadmin("device", "rename", user, ESCAPED_ID, "Old bridge")
     listed = json.loads(synadmin("device", "list", user, "-o", "json").stdout)
-    shown = json.loads(synadmin("device", "show", user, ODD, "-o", "json").stdout)
-    asked = synadmin("device", "delete", user, ODD)
-    deleted = synadmin("device", "delete", user, ODD, "UNKNOWN", "--yes", "-o", "ndjson")
+    shown = json.loads(synadmin("device", "show", user, ESCAPED_ID, "-o", "json").stdout)
+    unconfirmed = synadmin("device", "delete", user, ESCAPED_ID)
+    deleted = synadmin("device", "delete", user, ESCAPED_ID, "UNKNOWN", "--yes", "-o", "ndjson")
 
-    assert made.code == renamed.code == 0
+    assert created.code == renamed.code == 0
     assert len(listed) == 3
-    assert shown == next(device for device in listed if device["device_id"] == ODD)
+    assert shown == next(device for device in listed if device["device_id"] == ESCAPED_ID)
     assert shown["display_name"] == "Old bridge"
-    assert asked.code == 2
+    assert unconfirmed.code == 2
     assert deleted.code == 6
     outcomes = [json.loads(line) for line in deleted.stdout.splitlines()]
-    assert [(one["device_id"], one["outcome"]) for one in outcomes] == [(ODD, "done"), ("UNKNOWN", "failed")]
-    assert ODD not in names(homeserver, alice)
+    assert [(one["device_id"], one["outcome"]) for one in outcomes] == [
+        (ESCAPED_ID, "done"),
+        ("UNKNOWN", "failed"),
+    ]
+    assert ESCAPED_ID not in device_names(homeserver, alice)
     assert synadmin("device", "show", user, "UNKNOWN").code == 4
     assert synadmin("device", "rename", user, "UNKNOWN", "x", "--dry-run").code == 4
 
@@ -87,32 +90,32 @@ def test_all_devices_of_listed_users_are_deleted(
     sign_in(homeserver, alice, "Phone")
     users = f"{alice.user_id}\n{bob.user_id}\nno-such-person\n"
 
-    rehearsed = synadmin("device", "delete-all", "--from", "-", "--dry-run", "-o", "ndjson", stdin=users)
-    before = len(names(homeserver, alice))
+    dry_run = synadmin("device", "delete-all", "--from", "-", "--dry-run", "-o", "ndjson", stdin=users)
+    before = len(device_names(homeserver, alice))
     done = synadmin("device", "delete-all", "--from", "-", "--yes", stdin=users)
 
-    planned = [json.loads(line) for line in rehearsed.stdout.splitlines()]
+    planned = [json.loads(line) for line in dry_run.stdout.splitlines()]
     assert [one["outcome"] for one in planned] == ["planned", "planned", "failed"]
     assert len(planned[0]["body"]["devices"]) == before == 2
     assert done.code == 6
-    assert names(homeserver, alice) == names(homeserver, bob) == {}
+    assert device_names(homeserver, alice) == device_names(homeserver, bob) == {}
 
 
 def test_unused_since_deletes_only_devices_without_recent_use(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
-    own = alice.synapse.client_server.whoami().device_id
+    current_device = alice.synapse.client_server.whoami().device_id
     old = sign_in(homeserver, alice, "Old phone")
     with closing(sqlite3.connect(homeserver.directory / "homeserver.db", timeout=10)) as database:
-        seen = "UPDATE devices SET last_seen = 1000, ip = '127.0.0.1' WHERE device_id = ?"
-        database.execute(seen, (old,))
+        statement = "UPDATE devices SET last_seen = 1000, ip = '127.0.0.1' WHERE device_id = ?"
+        database.execute(statement, (old,))
         database.commit()
 
     done = synadmin("device", "delete-all", alice.user_id, "--unused-since", "90d", "--yes", "-o", "ndjson")
 
     assert json.loads(done.stdout)["devices"] == [old]
-    assert names(homeserver, alice).keys() == {own}
+    assert device_names(homeserver, alice).keys() == {current_device}
 
 
 def test_current_session_is_kept_when_all_others_are_deleted(

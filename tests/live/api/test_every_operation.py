@@ -1,6 +1,6 @@
-"""Every operation of the Admin API was asked for, through the library and through a command.
+"""The tests have requested each operation of the Admin API, with the library and with a command.
 
-This comes last (see ``conftest.py``): what was asked is read from the servers' own logs.
+This test runs last (see ``conftest.py``): it reads the requests from the logs of the servers.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from synadmin.cli.operations import operations
 if TYPE_CHECKING:
     from synadmin.cli.operations import Operation
     from synadmin.sandbox.homeserver import Homeserver
-    from tests.live.api.asked import Asked, Request
+    from tests.live.api.answered_requests import AnsweredRequests, Request
 
 
-def not_among(requests: set[Request]) -> list[str]:
+def unrequested_operations(requests: set[Request]) -> list[str]:
     # Synapse takes the longest literal path first: /media/delete is not /media/{server_name}/{media_id}.
     by_length = sorted(operations(app), key=lambda operation: operation.path.count("{"))
-    reached: set[Operation] = set()
+    requested: set[Operation] = set()
     for method, path in requests:
         for operation in by_length:
             if operation.is_asked_for_by(method, path):
-                reached.add(operation)
+                requested.add(operation)
                 break
-    return [f"{one.method} {one.path} ({one.call})" for one in operations(app) if one not in reached]
+    return [f"{one.method} {one.path} ({one.call})" for one in operations(app) if one not in requested]
 
 
 def test_every_operation_of_the_admin_api_was_requested(
     request: pytest.FixtureRequest,
-    asked: Asked,
+    answered_requests: AnsweredRequests,
     homeserver: Homeserver,
     federation: tuple[Homeserver, Homeserver],
 ) -> None:
     collected = {item.path for item in request.session.items}
     if not collected.issuperset(Path(__file__).parent.glob("test_*.py")) or request.session.testsfailed:
-        pytest.skip("says something only where all tests of the Admin API have run, and passed")
+        pytest.skip("needs a run of all Admin API tests without a failure")
     for server in (homeserver, *federation):
-        asked.gather(server)
+        answered_requests.read_log(server)
 
-    assert not_among(asked.library) == []
-    assert not_among(asked.commands) == []
+    assert unrequested_operations(answered_requests.library) == []
+    assert unrequested_operations(answered_requests.commands) == []

@@ -1,4 +1,4 @@
-"""Experimental features of single users, through the library and the commands, on a real Synapse."""
+"""Experimental features of users, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 

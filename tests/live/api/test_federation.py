@@ -1,4 +1,4 @@
-"""The other servers, through the library and through the commands, on real Synapses."""
+"""Federation destinations, with the library and with commands, on real Synapses."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 def unreachable(server: Homeserver, newcomer: Newcomer) -> Destination:
-    """A server that ours has tried to reach in vain."""
+    """Return a destination that the server could not reach."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         name = f"localhost:{probe.getsockname()[1]}"
-    # An invitation would not do: when that fails, Synapse does not hold it against the server.
-    asked: dict[str, dict[str, list[str]]] = {"device_keys": {f"@bob:{name}": []}}
-    newcomer("alice", server=server).call("POST", "/_matrix/client/v3/keys/query", asked)
+    # A failed invitation does not count as a failure of the destination, but a failed key query does.
+    body: dict[str, dict[str, list[str]]] = {"device_keys": {f"@bob:{name}": []}}
+    newcomer("alice", server=server).call("POST", "/_matrix/client/v3/keys/query", body)
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        # The failure is stored a moment after the answer.
+        # Synapse stores the failure shortly after it answers.
         with contextlib.suppress(NotFoundError):
             found = server.admin.synapse.federation.destination(name)
             if found.retry_last_ts:
@@ -37,8 +37,8 @@ def unreachable(server: Homeserver, newcomer: Newcomer) -> Destination:
     pytest.fail(f"the failure to reach {name} was not stored")
 
 
-def in_touch(server: Homeserver, other: Homeserver) -> None:
-    """Wait until our server has sent something to the other one."""
+def wait_for_destination(server: Homeserver, other: Homeserver) -> None:
+    """Wait until the server has sent an event to the other server."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         if list(server.admin.synapse.federation.destinations(destination=other.server_name)):
@@ -56,13 +56,13 @@ def test_destinations_are_listed_unreachable_ones_included(
 
     found = list(ours.admin.synapse.federation.destinations(destination="localhost", page_size=1))
     options = ("--search", "localhost", "--sort", "failure_ts:desc")
-    said = synadmin("federation", "destinations", *options, "-o", "ndjson", server=ours)
+    answer = synadmin("federation", "destinations", *options, "-o", "ndjson", server=ours)
     shown = synadmin("federation", "show", names[0], server=ours)
     as_json = synadmin("federation", "show", names[0], "-o", "json", server=ours)
 
     assert set(names) <= {server.destination for server in found}
     assert all(server.failure_ts and server.retry_interval for server in failed)
-    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    lines = [json.loads(line) for line in answer.stdout.splitlines()]
     failures = [line["failure_ts"] or 0 for line in lines]
     assert failures == sorted(failures, reverse=True)
     assert "failing since" in shown.stdout
@@ -76,23 +76,23 @@ def test_reset_retries_a_destination_at_once(
     alice, bob = newcomer("alice", server=ours), newcomer("bob", server=theirs)
     room_id = alice.make_room("Neighbours", members=[bob])
     alice.send_state(room_id, "m.room.topic", {"topic": "both sides"})
-    in_touch(ours, theirs)
+    wait_for_destination(ours, theirs)
     one, two = (unreachable(ours, newcomer) for _ in range(2))
-    reached = ours.admin.synapse.federation
+    federation_api = ours.admin.synapse.federation
 
-    reached.reset_connection(one.destination)
-    after = reached.destination(one.destination)
+    federation_api.reset_connection(one.destination)
+    after = federation_api.destination(one.destination)
     planned = synadmin("federation", "reset", two.destination, "--dry-run", "-o", "json", server=ours)
     unknown = "never-heard-of.example"
     names = (two.destination, theirs.server_name, unknown)
-    said = synadmin("federation", "reset", *names, "-o", "ndjson", server=ours)
+    answer = synadmin("federation", "reset", *names, "-o", "ndjson", server=ours)
 
     assert after.retry_last_ts != one.retry_last_ts
     assert json.loads(planned.stdout)[0]["path"].endswith("/reset_connection")
-    result = [json.loads(line) for line in said.stdout.splitlines()]
+    result = [json.loads(line) for line in answer.stdout.splitlines()]
     assert [line["outcome"] for line in result] == ["done", "done", "failed"]
     assert result[1]["message"] == "nothing to reset: the connection is not delayed"
-    assert said.code == 6
+    assert answer.code == 6
 
 
 def test_rooms_shared_with_a_destination_are_listed(
@@ -103,16 +103,16 @@ def test_rooms_shared_with_a_destination_are_listed(
     rooms = {alice.make_room(name, members=[bob]) for name in ("Bridge", "Market")}
     for room_id in rooms:
         alice.send_state(room_id, "m.room.topic", {"topic": "both sides"})
-    in_touch(ours, theirs)
+    wait_for_destination(ours, theirs)
 
     found = list(ours.admin.synapse.federation.rooms(theirs.server_name, page_size=1))
-    said = synadmin(
+    answer = synadmin(
         "federation", "rooms", theirs.server_name, "--sort", "room_id:desc", "-o", "ndjson", server=ours
     )
 
     assert rooms <= {room.room_id for room in found}
     assert all(room.stream_ordering > 0 for room in found)
-    assert [json.loads(line)["room_id"] for line in said.stdout.splitlines()] == [
+    assert [json.loads(line)["room_id"] for line in answer.stdout.splitlines()] == [
         room.room_id for room in reversed(found)
     ]
 

@@ -1,4 +1,4 @@
-"""Purging the history of rooms, through the library and through the commands, on a real Synapse."""
+"""History purges of rooms, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def topics(newcomer: Newcomer) -> tuple[RoomId, list[EventId]]:
-    """A room with five topics, one after the other: state events of a user of this server."""
+    """Return a room, and the ids of five topic events of a local user."""
     alice = newcomer("alice")
     room_id = alice.make_room("Club")
     return room_id, [alice.send_state(room_id, "m.room.topic", {"topic": str(number)}) for number in range(5)]
 
 
-def finished(poll: Callable[[], str]) -> str:
+def wait_until_finished(poll: Callable[[], str]) -> str:
     until = time.monotonic() + 60
     while (status := poll()) in {"active", "scheduled"}:
         assert time.monotonic() < until
@@ -34,7 +34,7 @@ def finished(poll: Callable[[], str]) -> str:
     return status
 
 
-def left(homeserver: Homeserver, room_id: RoomId) -> list[EventId | None]:
+def remaining_events(homeserver: Homeserver, room_id: RoomId) -> list[EventId | None]:
     return [event.event_id for event in homeserver.admin.synapse.events.messages(room_id)]
 
 
@@ -46,8 +46,8 @@ def test_purge_removes_events_before_an_event(
 
     started = history.purge(room_id, up_to_event_id=events[3], delete_local_events=True)
 
-    assert finished(lambda: history.purge_status(started.purge_id).status) == "complete"
-    assert left(homeserver, room_id) == events[3:]
+    assert wait_until_finished(lambda: history.purge_status(started.purge_id).status) == "complete"
+    assert remaining_events(homeserver, room_id) == events[3:]
 
 
 def test_nothing_to_purge_and_unknown_purge_id_are_not_found(
@@ -76,7 +76,7 @@ def test_command_purges_events_before_a_time_and_waits(
     assert (result["outcome"], result["status"]) == ("done", "complete")
     assert result["message"].startswith("deleted: events before ")
     assert result["message"].endswith("; kept: the state of the room")
-    assert left(homeserver, room_id) == events[-1:]
+    assert remaining_events(homeserver, room_id) == events[-1:]
 
 
 def test_command_can_be_detached_and_followed_again(
@@ -84,22 +84,22 @@ def test_command_can_be_detached_and_followed_again(
 ) -> None:
     room_id, events = topics
 
-    begun = synadmin(
+    started = synadmin(
         *("room", "purge-history", room_id, "--before", events[2], "--delete-local-events"),
         *("--no-wait", "--yes", "-o", "json"),
     )
-    (result,) = json.loads(begun.stdout)
+    (result,) = json.loads(started.stdout)
     waited = synadmin("room", "purge-status", result["purge_id"], "--wait")
-    asked = synadmin("room", "purge-status", result["purge_id"], "-o", "json")
+    status = synadmin("room", "purge-status", result["purge_id"], "-o", "json")
     unknown = synadmin("room", "purge-status", "nonsense")
 
-    assert begun.code == 0
+    assert started.code == 0
     assert result["outcome"] == "pending"
     assert result["purge_id"] in result["message"]
     assert waited.stdout.split() == ["status", "complete", "error", "-"]
-    assert json.loads(asked.stdout) == {"status": "complete"}
+    assert json.loads(status.stdout) == {"status": "complete"}
     assert unknown.code == 4
-    assert left(homeserver, room_id) == events[2:]
+    assert remaining_events(homeserver, room_id) == events[2:]
 
 
 def test_nothing_is_purged_without_a_yes_or_in_a_dry_run(
@@ -108,14 +108,14 @@ def test_nothing_is_purged_without_a_yes_or_in_a_dry_run(
     room_id, events = topics
     command = ("room", "purge-history", room_id, "--delete-local-events")
 
-    unasked = synadmin(*command, "--before", events[3])
-    rehearsed = synadmin(*command, "--before", events[3], "--dry-run", "-o", "json")
+    unconfirmed = synadmin(*command, "--before", events[3])
+    dry_run = synadmin(*command, "--before", events[3], "--dry-run", "-o", "json")
     elsewhere = synadmin(*command, "#other:club.example", "--before", events[3])
     nonsense = synadmin(*command, "--before", "yesterday")
 
-    assert (unasked.code, rehearsed.code, elsewhere.code, nonsense.code) == (2, 0, 2, 2)
-    assert json.loads(rehearsed.stdout)[0]["body"] == {
+    assert (unconfirmed.code, dry_run.code, elsewhere.code, nonsense.code) == (2, 0, 2, 2)
+    assert json.loads(dry_run.stdout)[0]["body"] == {
         "purge_up_to_event_id": events[3],
         "delete_local_events": True,
     }
-    assert len(left(homeserver, room_id)) > len(events)
+    assert len(remaining_events(homeserver, room_id)) > len(events)

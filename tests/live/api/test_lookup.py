@@ -1,4 +1,4 @@
-"""Whose an address, an external id or a name is, through the library and the commands, on a real Synapse."""
+"""Accounts by address, external id or name, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def test_account_is_found_by_any_address_or_external_id(
         external_ids=[{"auth_provider": "oidc-a/b", "external_id": external}],
     )
 
-    asked = {
+    searches = {
         ("--email", email.upper()),
         ("--phone", f"+{number[:2]} ({number[2:5]}) {number[5:]}"),
         ("--threepid", "email", email),
         ("--external-id", "oidc-a/b", external),
     }
-    answers = [synadmin("user", "find", *flags, "-o", "json") for flags in asked]
+    answers = [synadmin("user", "find", *flags, "-o", "json") for flags in searches]
 
     assert admin.lookup.by_threepid("email", email).user_id == alice.user_id
     assert admin.lookup.by_external_id("oidc-a/b", external).user_id == alice.user_id
-    assert [json.loads(answer.stdout) for answer in answers] == [{"user_id": alice.user_id}] * len(asked)
+    assert [json.loads(answer.stdout) for answer in answers] == [{"user_id": alice.user_id}] * len(searches)
 
 
 def test_address_without_an_account_is_not_found(homeserver: Homeserver, synadmin: Synadmin) -> None:
@@ -51,22 +51,22 @@ def test_address_without_an_account_is_not_found(homeserver: Homeserver, synadmi
 def test_search_finds_deactivated_accounts_and_shows_no_password_hash(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
-    alice, gone = newcomer("seeker-of-things"), newcomer("seeker-of-things")
+    alice, deactivated = newcomer("seeker-of-things"), newcomer("seeker-of-things")
     admin = homeserver.admin.synapse
-    admin.users.deactivate(gone.user_id)
+    admin.users.deactivate(deactivated.user_id)
 
     found = {user.name: user for user in admin.lookup.search("seeker-of-", user_id=admin.owner)}
     printed = synadmin("user", "search", "seeker-of-", "-o", "json")
     hashes = synadmin("user", "search", alice.user_id, "--password-hashes", "-o", "json")
 
     secret = found[alice.user_id].password_hash
-    assert found.keys() == {alice.user_id, gone.user_id}
+    assert found.keys() == {alice.user_id, deactivated.user_id}
     assert secret is not None
     assert secret not in repr(found)
     shown = {user["name"]: user for user in json.loads(printed.stdout)}
     assert shown[alice.user_id].keys() == found[alice.user_id].as_sent().keys()
     assert shown[alice.user_id]["password_hash"] == "(withheld)"
-    assert shown[gone.user_id]["password_hash"] is None
+    assert shown[deactivated.user_id]["password_hash"] is None
     assert json.loads(hashes.stdout)[0]["password_hash"] == secret
     assert synadmin("user", "search", "seeker-of-nothing").stdout == ""
 
@@ -79,11 +79,11 @@ def test_exit_code_says_whether_a_username_is_available(
 
     free = synadmin("user", "available", f"{taken}.second")
     used = synadmin("user", "available", taken, "-o", "json")
-    odd = synadmin("user", "available", "a b", "-o", "json")
+    invalid = synadmin("user", "available", "a b", "-o", "json")
 
     assert lookup.username_available(f"{taken}.second").available
     with pytest.raises(MatrixError, match="M_USER_IN_USE"):
         lookup.username_available(taken)
-    assert (free.code, used.code, odd.code) == (0, 5, 5)
+    assert (free.code, used.code, invalid.code) == (0, 5, 5)
     assert json.loads(used.stdout)["errcode"] == "M_USER_IN_USE"
-    assert json.loads(odd.stdout)["errcode"] == "M_INVALID_USERNAME"
+    assert json.loads(invalid.stdout)["errcode"] == "M_INVALID_USERNAME"

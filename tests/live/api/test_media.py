@@ -1,4 +1,4 @@
-"""Media, through the library and through the commands, on real Synapses."""
+"""Media, with the library and with commands, on real Synapses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _transactions = itertools.count(1)
 
 
 def upload(person: Person, name: str = "minutes.json", *, size: int = 0) -> MediaId:
-    """Upload a file whose content no other has, of a little more than ``size`` bytes."""
+    """Upload a file with unique content, of a little more than ``size`` bytes."""
     content = {"number": next(_transactions), "from": person.user_id, "padding": "x" * size}
     answer = person.call("POST", "/_matrix/media/v3/upload", content, query={"filename": name})
     return parse_media_id(answer["content_uri"])
@@ -37,7 +37,7 @@ def post(person: Person, room_id: RoomId, item: MediaId) -> str:
     return str(person.call("PUT", path, body)["event_id"])
 
 
-def look_at(person: Person, item: MediaId) -> None:
+def download(person: Person, item: MediaId) -> None:
     """Download a file."""
     person.call("GET", f"/_matrix/client/v1/media/download/{item.server_name}/{item.media_id}")
 
@@ -180,19 +180,21 @@ def test_quarantine_changes_are_listed_in_order_from_a_position(
     assert isinstance(last.next, int)
 
     media.protect(item.media_id)
-    media.quarantine(*item)  # changes nothing: it is protected
+    media.quarantine(*item)  # no change: the item is protected
     media.unprotect(item.media_id)
     for _ in range(2):
         media.quarantine(*item)
         media.unquarantine(*item)
     changes = list(media.quarantine_changes(after=last.next))
-    said = synadmin("media", "quarantine-changes", "--after", str(last.next), "-o", "ndjson")
+    answer = synadmin("media", "quarantine-changes", "--after", str(last.next), "-o", "ndjson")
 
     assert [(change.media_id, change.quarantined) for change in changes] == [
         (item.media_id, quarantined) for quarantined in (True, False, True, False)
     ]
-    assert [json.loads(line) for line in said.stdout.splitlines()] == [change.as_sent() for change in changes]
-    assert f"--after {last.next + 4}" in said.stderr
+    assert [json.loads(line) for line in answer.stdout.splitlines()] == [
+        change.as_sent() for change in changes
+    ]
+    assert f"--after {last.next + 4}" in answer.stderr
 
 
 def test_deleted_items_are_unknown_to_the_server(
@@ -205,7 +207,7 @@ def test_deleted_items_are_unknown_to_the_server(
     listed.write_text(f"{two}\n{three.media_id}\nmxc://{two.server_name}/NoSuchThing\n")
 
     through_library = media.delete(*one)
-    unanswered = synadmin("media", "delete", str(two))
+    unconfirmed = synadmin("media", "delete", str(two))
     planned = synadmin("media", "delete", str(two), "--dry-run", "-o", "json")
     still_there = media.get(*two).media_info.media_id
     mixed = synadmin("media", "delete", "--from", str(listed), "--yes", "-o", "ndjson")
@@ -213,7 +215,7 @@ def test_deleted_items_are_unknown_to_the_server(
     elsewhere = synadmin("media", "delete", "mxc://elsewhere.example/AbCd", "--yes")
 
     assert (through_library.deleted_media, through_library.total) == ((one.media_id,), 1)
-    assert (unanswered.code, unanswered.stdout) == (2, "")
+    assert (unconfirmed.code, unconfirmed.stdout) == (2, "")
     assert json.loads(planned.stdout)[0]["method"] == "DELETE"
     assert still_there == two.media_id
     assert outcomes(mixed.stdout) == ["done", "done", "failed"]
@@ -244,9 +246,9 @@ def test_all_media_of_a_user_are_deleted_over_several_pages(
 def test_media_without_recent_access_are_deleted_by_date_and_size(
     newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
-    from synadmin.sandbox.homeserver import Homeserver as Own
+    from synadmin.sandbox.homeserver import Homeserver as SeparateHomeserver
 
-    with Own(server_name="media.example") as server:
+    with SeparateHomeserver(server_name="media.example") as server:
         alice = newcomer("alice", server=server)
         media = server.admin.synapse.media
         small, avatar = upload(alice), upload(alice)
@@ -288,7 +290,7 @@ def test_remote_media_are_shown_quarantined_and_purged(
     media = ours.admin.synapse.media
     copies = [upload(bob, "theirs.json") for _ in range(3)]
     for copy in copies:
-        look_at(alice, copy)
+        download(alice, copy)
     room_id = alice.make_room("Swaps")
     post(alice, room_id, copies[0])
 

@@ -1,4 +1,4 @@
-"""Shadow-bans and redactions, through the library and through the commands, on a real Synapse."""
+"""Shadow-bans and redactions, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.conftest import Newcomer, Synadmin
 
-_PATIENCE = 90  # seconds
+_TIMEOUT = 90  # seconds for a redaction
 
 
-def say(person: Person, room_id: RoomId, text: str) -> EventId:
+def send_message(person: Person, room_id: RoomId, text: str) -> EventId:
     path = f"/_matrix/client/v3/rooms/{encoded(room_id)}/send/m.room.message/{time.monotonic_ns()}"
     return EventId(person.call("PUT", path, {"msgtype": "m.text", "body": text})["event_id"])
 
@@ -31,8 +31,8 @@ def content(person: Person, room_id: RoomId, event_id: EventId) -> dict[str, Any
     return found
 
 
-def ended(homeserver: Homeserver, redact_id: str) -> RedactionStatus:
-    until = time.monotonic() + _PATIENCE
+def wait_for_redaction(homeserver: Homeserver, redact_id: str) -> RedactionStatus:
+    until = time.monotonic() + _TIMEOUT
     while True:
         status = homeserver.admin.synapse.moderation.redact_status(redact_id)
         if status.status not in {"scheduled", "active"} or time.monotonic() > until:
@@ -54,27 +54,27 @@ def test_messages_of_a_shadow_banned_user_reach_no_user(
         "user", "shadow-ban", alice.user_id, bob.user_id, "no-such-person", "--yes", "-o", "ndjson"
     )
     by_command = users.get(bob.user_id).shadow_banned
-    forgiven = synadmin("user", "lift-shadow-ban", "--from", "-", stdin=f"{bob.user_id}\n{alice.user_id}\n")
+    unbanned = synadmin("user", "lift-shadow-ban", "--from", "-", stdin=f"{bob.user_id}\n{alice.user_id}\n")
 
     assert by_library
     assert lifted
     assert banned.code == 6
     assert by_command
-    assert forgiven.code == 0
+    assert unbanned.code == 0
     assert not users.get(bob.user_id).shadow_banned
 
 
 def test_messages_are_redacted_by_room_and_time(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice, spammer = newcomer("alice"), newcomer("spammer")
     here, there = (alice.make_room(name, members=[spammer]) for name in ("Here", "There"))
-    earlier = say(spammer, here, "buy")
+    earlier = send_message(spammer, here, "buy")
     time.sleep(0.05)
     between = int(time.time() * 1000)
     time.sleep(0.05)
-    later, elsewhere = say(spammer, here, "buy now"), say(spammer, there, "buy here")
-    mine = say(alice, here, "no")
+    later, elsewhere = send_message(spammer, here, "buy now"), send_message(spammer, there, "buy here")
+    mine = send_message(alice, here, "no")
 
-    begun = homeserver.admin.synapse.moderation.redact(
+    started = homeserver.admin.synapse.moderation.redact(
         spammer.user_id,
         rooms=[here],
         reason="spam",
@@ -83,7 +83,7 @@ def test_messages_are_redacted_by_room_and_time(homeserver: Homeserver, newcomer
         after_ts=between,
         before_ts=between + 3_600_000,
     )
-    status = ended(homeserver, begun.redact_id)
+    status = wait_for_redaction(homeserver, started.redact_id)
 
     assert status.status == "complete"
     assert status.failed_redactions == {}
@@ -101,17 +101,17 @@ def test_user_redact_waits_until_all_messages_are_redacted(
     del homeserver
     alice, spammer = newcomer("alice"), newcomer("spammer")
     room_id = alice.make_room("Club", members=[spammer], alias=alice.user_id[1:].partition(":")[0])
-    events = [say(spammer, room_id, text) for text in ("one", "two")]
+    events = [send_message(spammer, room_id, text) for text in ("one", "two")]
 
-    asked = synadmin("user", "redact", spammer.user_id)
-    rehearsed = synadmin("user", "redact", spammer.user_id, "--limit", "5", "--dry-run", "-o", "ndjson")
+    unconfirmed = synadmin("user", "redact", spammer.user_id)
+    dry_run = synadmin("user", "redact", spammer.user_id, "--limit", "5", "--dry-run", "-o", "ndjson")
     untouched = content(alice, room_id, events[0])
     done = synadmin("user", "redact", spammer.user_id, "--reason", "spam", "--yes", "-o", "ndjson")
     outcome = json.loads(done.stdout)
     status = synadmin("user", "redact-status", outcome["redact_id"], "-o", "json")
 
-    assert asked.code == 2
-    assert json.loads(rehearsed.stdout)["body"] == {"rooms": [room_id], "limit": 5}
+    assert unconfirmed.code == 2
+    assert json.loads(dry_run.stdout)["body"] == {"rooms": [room_id], "limit": 5}
     assert untouched["body"] == "one"
     assert (done.code, outcome["outcome"]) == (0, "done")
     assert [content(alice, room_id, event) for event in events] == [{}, {}]
@@ -124,19 +124,19 @@ def test_redaction_can_be_detached_and_reports_failed_messages(
 ) -> None:
     alice, spammer = newcomer("alice"), newcomer("spammer")
     room_id = alice.make_room("Club", members=[spammer])
-    event = say(spammer, room_id, "one")
-    # The server admin is not even in the room.
+    event = send_message(spammer, room_id, "one")
+    # The server admin is not in the room, so the redaction fails.
     flags = ["--use-admin", "--room", room_id, "--yes"]
 
-    left = synadmin("user", "redact", spammer.user_id, *flags, "--no-wait", "-o", "ndjson")
-    begun = json.loads(left.stdout)
-    followed = synadmin("user", "redact-status", begun["redact_id"], "--wait", "-o", "json")
+    detached = synadmin("user", "redact", spammer.user_id, *flags, "--no-wait", "-o", "ndjson")
+    started = json.loads(detached.stdout)
+    followed = synadmin("user", "redact-status", started["redact_id"], "--wait", "-o", "json")
     waited = synadmin("user", "redact", spammer.user_id, *flags)
 
-    assert (left.code, begun["outcome"]) == (0, "pending")
+    assert (detached.code, started["outcome"]) == (0, "pending")
     assert followed.code == 6
     assert event in json.loads(followed.stdout)["failed_redactions"]
-    assert ended(homeserver, begun["redact_id"]).failed_redactions
+    assert wait_for_redaction(homeserver, started["redact_id"]).failed_redactions
     assert waited.code == 1
     assert "0 of 2 messages" in waited.stderr
     assert content(alice, room_id, event)["body"] == "one"

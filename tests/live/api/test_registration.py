@@ -1,4 +1,4 @@
-"""Accounts by shared secret, through the library and through the command, on a real Synapse."""
+"""Registration with the shared secret, with the library and with the command, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_account_is_registered_with_the_shared_secret(homeserver: Homeserver) ->
     secret = homeserver.registration_shared_secret
     with Synapse(homeserver.url) as anonymous:
         nonce = anonymous.registration.nonce().nonce
-        made = anonymous.registration.register(
+        created = anonymous.registration.register(
             "reg/istered=2f1",
             "pass\u0175ord",
             shared_secret=secret,
@@ -39,15 +39,15 @@ def test_account_is_registered_with_the_shared_secret(homeserver: Homeserver) ->
             anonymous.registration.register("again", "x", shared_secret=secret, nonce=nonce)
         with pytest.raises(NotPermittedError, match="HMAC"):
             anonymous.registration.register("again", "x", shared_secret="wrong")
-    details = homeserver.admin.synapse.users.get(made.user_id)
-    device = homeserver.admin.synapse.devices.get(made.user_id, "SHELL")
+    details = homeserver.admin.synapse.users.get(created.user_id)
+    device = homeserver.admin.synapse.devices.get(created.user_id, "SHELL")
 
-    assert made.user_id == homeserver.user_id("reg/istered=2f1")
+    assert created.user_id == homeserver.user_id("reg/istered=2f1")
     assert (details.user_type, details.displayname, details.admin) == ("bot", "Robot", False)
     assert device.display_name == "A shell"
-    assert made.refresh_token is not None
-    assert made.access_token not in repr(made)
-    assert made.refresh_token not in repr(made)
+    assert created.refresh_token is not None
+    assert created.access_token not in repr(created)
+    assert created.refresh_token not in repr(created)
 
 
 def test_user_register_creates_an_admin_without_a_session(
@@ -57,18 +57,18 @@ def test_user_register_creates_an_admin_without_a_session(
     file.write_text(homeserver.registration_shared_secret + "\n", "utf-8")
     wrong = tmp_path / "wrong"
     wrong.write_text("not the secret", "utf-8")
-    make = ["user", "register", "First-Admin", "--admin", "-o", "ndjson", "--secret-file"]
+    command = ["user", "register", "First-Admin", "--admin", "-o", "ndjson", "--secret-file"]
 
-    rehearsed = synadmin(*make, str(file), "--dry-run", env=NO_TOKEN)
-    refused = synadmin(*make, str(wrong), stdin="let-me-in", env=NO_TOKEN)
-    made = synadmin(*make, str(file), stdin="let-me-in", env=NO_TOKEN)
-    again = synadmin(*make, str(file), stdin="let-me-in", env=NO_TOKEN)
+    dry_run = synadmin(*command, str(file), "--dry-run", env=NO_TOKEN)
+    refused = synadmin(*command, str(wrong), stdin="let-me-in", env=NO_TOKEN)
+    created = synadmin(*command, str(file), stdin="let-me-in", env=NO_TOKEN)
+    again = synadmin(*command, str(file), stdin="let-me-in", env=NO_TOKEN)
     user_id = homeserver.user_id("first-admin")
     journal = journal_of(tmp_path)
 
-    assert json.loads(rehearsed.stdout)["body"]["mac"] == "(removed)"
+    assert json.loads(dry_run.stdout)["body"]["mac"] == "(removed)"
     assert refused.code == 3
-    assert (made.code, json.loads(made.stdout)["user_id"]) == (0, user_id)
+    assert (created.code, json.loads(created.stdout)["user_id"]) == (0, user_id)
     assert again.code == 1
     assert "M_USER_IN_USE" in again.stderr
     assert homeserver.admin.synapse.users.get(user_id).admin

@@ -1,4 +1,4 @@
-"""Reports, through the library and through the commands, on a real Synapse."""
+"""Reports, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_event_reports_are_listed_shown_and_dismissed(
     found = list(reports.events(room_id=room_id, page_size=1))
     oldest = next(iter(reports.events(user_id=alice.user_id, oldest_first=True)))
     details = reports.event(oldest.id)
-    asked_for = ("--room", room_id, "--about", mallory.user_id, "--by", "alice")
-    lines = synadmin("report", "list", *asked_for, "-o", "ndjson").stdout.splitlines()
-    table = synadmin("report", "list", *asked_for, "--oldest-first")
+    filters = ("--room", room_id, "--about", mallory.user_id, "--by", "alice")
+    lines = synadmin("report", "list", *filters, "-o", "ndjson").stdout.splitlines()
+    table = synadmin("report", "list", *filters, "--oldest-first")
     shown = synadmin("report", "show", str(oldest.id), "-o", "json")
     reports.delete_event(oldest.id)
     rest = [str(report.id) for report in found if report.id != oldest.id]
-    gone = synadmin("report", "dismiss", str(oldest.id), "--yes")
+    deleted = synadmin("report", "dismiss", str(oldest.id), "--yes")
     mixed = synadmin("report", "dismiss", *rest, str(oldest.id), "--yes", "-o", "ndjson")
 
     assert [report.reason for report in found] == ["once more", "=HYPERLINK()", "foul \x1b[31mlanguage"]
@@ -65,7 +65,7 @@ def test_event_reports_are_listed_shown_and_dismissed(
     assert "foul \\x1b[31mlanguage" in table.stdout
     assert "\x1b" not in table.stdout
     assert json.loads(shown.stdout)["event_json"]["sender"] == mallory.user_id
-    assert gone.code == 4
+    assert deleted.code == 4
     assert [json.loads(line)["outcome"] for line in mixed.stdout.splitlines()] == ["done", "done", "failed"]
     assert mixed.code == 6
     assert list(reports.events(room_id=room_id)) == []
@@ -81,7 +81,7 @@ def test_user_reports_are_listed_shown_and_dismissed(
 
     found = list(reports.users(target_user_id=mallory.user_id, page_size=1))
     oldest = next(iter(reports.users(user_id=alice.user_id, oldest_first=True)))
-    alone = reports.user(oldest.id)
+    user_report = reports.user(oldest.id)
     lines = synadmin("report", "list", "--users", "--about", mallory.user_id, "-o", "ndjson").stdout
     shown = synadmin("report", "show", "--users", str(oldest.id))
     planned = synadmin("report", "dismiss", "--users", str(found[0].id), "--dry-run", "-o", "json")
@@ -89,7 +89,7 @@ def test_user_reports_are_listed_shown_and_dismissed(
     dismissed = synadmin("report", "dismiss", "--users", str(found[0].id), "--yes", "-o", "json")
 
     assert [report.reason for report in found] == ["more spam", "spam"]
-    assert (alone.target_user_id, alone.user_id) == (mallory.user_id, alice.user_id)
+    assert (user_report.target_user_id, user_report.user_id) == (mallory.user_id, alice.user_id)
     assert [json.loads(line)["reason"] for line in lines.splitlines()] == ["more spam", "spam"]
     assert "spam" in shown.stdout
     assert json.loads(planned.stdout)[0]["outcome"] == "planned"

@@ -1,4 +1,4 @@
-"""Deleting rooms, through the library and through the commands, on a real Synapse."""
+"""Room deletion, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.live.conftest import Newcomer, Synadmin
 
 
-def finished(homeserver: Homeserver, delete_id: str) -> DeletionStatus:
+def wait_until_finished(homeserver: Homeserver, delete_id: str) -> DeletionStatus:
     until = time.monotonic() + 60
     while (status := homeserver.admin.synapse.room_deletion.status(delete_id)).status in {
         "active",
@@ -49,7 +49,7 @@ def test_room_is_deleted_and_its_members_moved(homeserver: Homeserver, newcomer:
         room_name="We have moved",
         message="Here.",
     )
-    status = finished(homeserver, started.delete_id)
+    status = wait_until_finished(homeserver, started.delete_id)
 
     shut_down = status.shutdown_room
     assert shut_down is not None
@@ -164,13 +164,13 @@ def test_command_can_be_detached_and_followed_again(
 ) -> None:
     room_id = newcomer("alice").make_room()
 
-    begun = synadmin("room", "delete", room_id, "--no-wait", "--yes", "-o", "json")
-    (result,) = json.loads(begun.stdout)
+    started = synadmin("room", "delete", room_id, "--no-wait", "--yes", "-o", "json")
+    (result,) = json.loads(started.stdout)
     waited = synadmin("room", "delete-status", result["delete_id"], "--wait", "-o", "json")
     of_room = synadmin("room", "delete-status", room_id, "--wait")
     unknown = synadmin("room", "delete-status", "nonsense")
 
-    assert begun.code == 0
+    assert started.code == 0
     assert result["outcome"] == "pending"
     assert json.loads(waited.stdout)["status"] == "complete"
     assert result["delete_id"] in of_room.stdout
@@ -184,13 +184,13 @@ def test_nothing_is_deleted_without_a_yes_or_in_a_dry_run(
     alice = newcomer("alice")
     room_id = alice.make_room("Name\x1b]0;owned\x07")
 
-    unasked = synadmin("room", "delete", room_id)
-    rehearsed = synadmin("room", "delete", room_id, "--block", "--dry-run", "-o", "json")
+    unconfirmed = synadmin("room", "delete", room_id)
+    dry_run = synadmin("room", "delete", room_id, "--block", "--dry-run", "-o", "json")
     unknown = synadmin("room", "delete", "!unknown:club.example", "--yes")
 
-    (planned,) = json.loads(rehearsed.stdout)
-    assert (unasked.code, unasked.stdout) == (2, "")
-    assert "Name\\x1b]0;owned\\x07" in unasked.stderr
+    (planned,) = json.loads(dry_run.stdout)
+    assert (unconfirmed.code, unconfirmed.stdout) == (2, "")
+    assert "Name\\x1b]0;owned\\x07" in unconfirmed.stderr
     assert (planned["outcome"], planned["method"], planned["body"]) == ("planned", "DELETE", {"block": True})
     assert unknown.code == 4
     assert homeserver.admin.synapse.rooms.members(room_id).members == (alice.user_id,)

@@ -1,4 +1,4 @@
-"""Rooms, through the library and through the commands, on a real Synapse."""
+"""Rooms, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.live.conftest import Answer, Newcomer, Synadmin
 
 
-def fork(homeserver: Homeserver, room_id: RoomId, *events: EventId) -> None:
-    """Have the room's history end in these events too, as after a quarrel between servers."""
+def add_forward_extremities(homeserver: Homeserver, room_id: RoomId, *events: EventId) -> None:
+    """Make these events forward extremities of a room, too, as after a network split."""
     with contextlib.closing(sqlite3.connect(homeserver.directory / "homeserver.db", timeout=10)) as database:
         database.executemany(
             "INSERT INTO event_forward_extremities (event_id, room_id) VALUES (?, ?)",
@@ -31,13 +31,13 @@ def fork(homeserver: Homeserver, room_id: RoomId, *events: EventId) -> None:
         database.commit()
 
 
-def quarrel(homeserver: Homeserver, person: Person) -> RoomId:
-    """A room whose history has three ends."""
+def room_with_three_extremities(homeserver: Homeserver, person: Person) -> RoomId:
+    """Return a room with three forward extremities."""
     room_id = person.make_room("Quarrel", alias=person.user_id[1:].partition(":")[0])
     events = [
         person.send_state(room_id, "m.room.topic", {"topic": topic}) for topic in ("one", "two", "three")
     ]
-    fork(homeserver, room_id, *events[:2])
+    add_forward_extremities(homeserver, room_id, *events[:2])
     return room_id
 
 
@@ -80,39 +80,39 @@ def test_blocked_room_names_its_blocker_and_refuses_joins(homeserver: Homeserver
 def test_hierarchy_has_each_room_once_and_names_remote_rooms(
     homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
-    space, below, chess = club(newcomer("alice"))
+    space, subspace, chess = club(newcomer("alice"))
     rooms = homeserver.admin.synapse.rooms
 
-    walked = list(rooms.hierarchy(space, page_size=2))
+    rooms_found = list(rooms.hierarchy(space, page_size=2))
     top = list(rooms.hierarchy(space, max_depth=0))
 
-    assert [room.room_id for room in walked] == [space, chess, below]
-    assert [child.state_key for child in walked[0].children_state] == [
+    assert [room.room_id for room in rooms_found] == [space, chess, subspace]
+    assert [child.state_key for child in rooms_found[0].children_state] == [
         chess,
-        below,
+        subspace,
         "!elsewhere:other.example",
     ]
-    assert walked[1].name == "Chess"
+    assert rooms_found[1].name == "Chess"
     assert [room.room_id for room in top] == [space]
 
 
 def club(person: Person) -> tuple[RoomId, RoomId, RoomId]:
-    """A space with a room, a space that has the same room again, and a room of another server."""
+    """Return a space, its subspace, and a room in both. The space has a room of another server, too."""
     via = {"via": [person.server_name]}
     space = person.make_room("Club", space=True, version="12")
-    below = person.make_room("Board", space=True)
+    subspace = person.make_room("Board", space=True)
     chess = person.make_room("Chess", join_rule="knock")
     person.send_state(space, "m.space.child", via | {"order": "1"}, chess)
-    person.send_state(space, "m.space.child", via | {"order": "2"}, below)
+    person.send_state(space, "m.space.child", via | {"order": "2"}, subspace)
     person.send_state(space, "m.space.child", via | {"order": "3"}, "!elsewhere:other.example")
-    person.send_state(below, "m.space.child", via, chess)
-    person.send_state(below, "m.space.child", via, space)
-    return space, below, chess
+    person.send_state(subspace, "m.space.child", via, chess)
+    person.send_state(subspace, "m.space.child", via, space)
+    return space, subspace, chess
 
 
 def test_forward_extremities_are_counted_and_deleted(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice = newcomer("alice")
-    room_id = quarrel(homeserver, alice)
+    room_id = room_with_three_extremities(homeserver, alice)
     rooms = homeserver.admin.synapse.rooms
 
     before = rooms.forward_extremities(RoomAlias(f"#{alice.user_id[1:]}"))
@@ -161,10 +161,10 @@ def test_command_joins_users_to_one_room_with_an_outcome_for_each(
     answer = synadmin("room", "join", room_id, carol.user_id, "--from", "users.txt", "-o", "ndjson")
 
     result = {line["user_id"]: line for line in map(json.loads, answer.stdout.splitlines())}
-    nobody = result[f"@nobody-of-that-name:{homeserver.server_name}"]
+    unknown_user = result[f"@nobody-of-that-name:{homeserver.server_name}"]
     assert answer.code == 6
     assert [result[who.user_id]["outcome"] for who in (bob, carol)] == ["done", "done"]
-    assert (nobody["outcome"], nobody["errcode"]) == ("failed", "M_NOT_FOUND")
+    assert (unknown_user["outcome"], unknown_user["errcode"]) == ("failed", "M_NOT_FOUND")
     members = homeserver.admin.synapse.rooms.members(room_id).members
     assert set(members) == {who.user_id for who in (alice, bob, carol, homeserver.admin)}
 
@@ -174,12 +174,12 @@ def test_command_joins_a_user_to_several_rooms(newcomer: Newcomer, synadmin: Syn
     rooms = [alice.make_room(public=True) for _ in range(2)]
     private = alice.make_room()
 
-    rehearsed = synadmin("room", "join", *rooms, bob.user_id, "--dry-run", "-o", "json")
+    dry_run = synadmin("room", "join", *rooms, bob.user_id, "--dry-run", "-o", "json")
     before = synadmin("room", "members", rooms[0], "-o", "json")
     done = synadmin("room", "join", *rooms, bob.user_id)
     refused = synadmin("room", "join", private, bob.user_id)
 
-    assert [line["body"] for line in json.loads(rehearsed.stdout)] == [{"user_id": bob.user_id}] * 2
+    assert [line["body"] for line in json.loads(dry_run.stdout)] == [{"user_id": bob.user_id}] * 2
     assert len(json.loads(before.stdout)) == 1
     assert done.code == 0, done.stderr
     assert refused.code == 3
@@ -212,7 +212,7 @@ def test_outcomes_of_rooms_given_by_alias_have_the_room_id(
     private = alice.make_room(alias=f"{local}-private")
     named = [f"#{local}-{room}:{homeserver.server_name}" for room in ("public", "private", "nowhere")]
 
-    rehearsed = synadmin("room", "join", *named, bob.user_id, "--dry-run", "-o", "ndjson")
+    dry_run = synadmin("room", "join", *named, bob.user_id, "--dry-run", "-o", "ndjson")
     joined = synadmin("room", "join", *named, bob.user_id, "-o", "ndjson")
     blocked = synadmin("room", "block", *named[:2], public, "--yes", "-o", "ndjson")
     planned = synadmin("room", "delete", named[1], "--dry-run", "-o", "ndjson")
@@ -221,7 +221,7 @@ def test_outcomes_of_rooms_given_by_alias_have_the_room_id(
     def result(answer: Answer) -> list[tuple[str, str]]:
         return [(one["room_id"], one["outcome"]) for one in map(json.loads, answer.stdout.splitlines())]
 
-    assert result(rehearsed) == [(public, "planned"), (private, "planned"), (named[2], "failed")]
+    assert result(dry_run) == [(public, "planned"), (private, "planned"), (named[2], "failed")]
     assert result(joined) == [(public, "done"), (private, "failed"), (named[2], "failed")]
     assert joined.code == 6
     assert result(blocked) == [(public, "done"), (private, "done")]
@@ -230,20 +230,20 @@ def test_outcomes_of_rooms_given_by_alias_have_the_room_id(
 
 
 def test_command_shows_a_space_as_a_tree(newcomer: Newcomer, synadmin: Synadmin) -> None:
-    space, below, chess = club(newcomer("alice"))
+    space, subspace, chess = club(newcomer("alice"))
 
-    drawn = synadmin("room", "hierarchy", space)
+    tree = synadmin("room", "hierarchy", space)
     listed = synadmin("room", "hierarchy", space, "--max-depth", "1", "-o", "ndjson")
 
-    assert drawn.stdout == (
+    assert tree.stdout == (
         f"Club  {space}  (space, 1 member, invite)\n"
         f"├─ Chess  {chess}  (1 member, knock)\n"
-        f"├─ Board  {below}  (space, 1 member, invite)\n"
+        f"├─ Board  {subspace}  (space, 1 member, invite)\n"
         f"│  ├─ Chess  {chess}  (1 member, knock)\n"
         f"│  └─ Club  {space}  (space, 1 member, invite)  (see above)\n"
         "└─ !elsewhere:other.example  (no local user is in it)\n"
     )
-    assert [json.loads(line)["room_id"] for line in listed.stdout.splitlines()] == [space, chess, below]
+    assert [json.loads(line)["room_id"] for line in listed.stdout.splitlines()] == [space, chess, subspace]
 
 
 def test_page_on_which_synapse_fails_is_reported_with_a_workaround(
@@ -263,16 +263,16 @@ def test_command_shows_and_deletes_forward_extremities(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice")
-    room_id = quarrel(homeserver, alice)
+    room_id = room_with_three_extremities(homeserver, alice)
 
     shown = synadmin("room", "forward-extremities", f"#{alice.user_id[1:]}", "-o", "json")
-    unasked = synadmin("room", "forward-extremities", room_id, "--clear")
-    tidied = synadmin("room", "forward-extremities", room_id, "--clear", "--yes", "-o", "json")
+    unconfirmed = synadmin("room", "forward-extremities", room_id, "--clear")
+    cleared = synadmin("room", "forward-extremities", room_id, "--clear", "--yes", "-o", "json")
     again = synadmin("room", "forward-extremities", f"#{alice.user_id[1:]}", "--clear", "--yes", "-o", "json")
 
     assert [one["room_id"] for one in json.loads(shown.stdout)] == [room_id] * 3
-    assert (unasked.code, unasked.stdout) == (2, "")
-    assert json.loads(tidied.stdout)[0]["deleted"] == 2
+    assert (unconfirmed.code, unconfirmed.stdout) == (2, "")
+    assert json.loads(cleared.stdout)[0]["deleted"] == 2
     assert (json.loads(again.stdout)[0]["room_id"], json.loads(again.stdout)[0]["deleted"]) == (room_id, 0)
     assert homeserver.admin.synapse.rooms.forward_extremities(room_id).count == 1
 
@@ -295,8 +295,8 @@ def test_admin_power_is_granted_by_call_and_command(
 
     admin.synapse.rooms.make_admin(room_id, user_id=bob.user_id)
     by_call = alice.state(room_id, "m.room.power_levels")["users"]
-    said = synadmin("room", "make-admin", room_id, "--yes", "-o", "json")
+    answer = synadmin("room", "make-admin", room_id, "--yes", "-o", "json")
 
     assert by_call == {alice.user_id: 100, bob.user_id: 100}
-    assert json.loads(said.stdout)[0]["outcome"] == "done"
+    assert json.loads(answer.stdout)[0]["outcome"] == "done"
     assert alice.state(room_id, "m.room.power_levels")["users"][admin.user_id] == 100

@@ -1,4 +1,4 @@
-"""Statistics, background updates, tasks, version and any request, on a real Synapse."""
+"""Statistics, background updates, tasks, version and raw requests, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SYNAPSE = importlib.metadata.version("matrix-synapse")
 
 def test_server_version_needs_no_token(homeserver: Homeserver, synadmin: Synadmin) -> None:
     from_library = homeserver.admin.synapse.server.version()
-    said = synadmin("server", "version", "-o", "json", env={"SYNADMIN_ACCESS_TOKEN": ""})
+    answer = synadmin("server", "version", "-o", "json", env={"SYNADMIN_ACCESS_TOKEN": ""})
 
     assert from_library.server_version.startswith(SYNAPSE)
-    assert json.loads(said.stdout)["server_version"] == from_library.server_version
+    assert json.loads(answer.stdout)["server_version"] == from_library.server_version
 
 
 def test_media_statistics_show_usage_by_user(
@@ -44,23 +44,23 @@ def test_media_statistics_show_usage_by_user(
     found = list(statistics.media(search="stores-", page_size=1))
     until = int(time.time() * 1000) - 3_600_000
     options = ("--search", "stores-", "--sort", "media_count:desc")
-    said = synadmin("stats", "media", *options, "--since", "1h", "-o", "ndjson")
+    answer = synadmin("stats", "media", *options, "--since", "1h", "-o", "ndjson")
 
     assert {usage.user_id: usage.media_count for usage in found} == {few.user_id: 1, many.user_id: 3}
     assert all(usage.media_length > 0 for usage in found)
     assert list(statistics.media(search="stores-", until_ts=until)) == []
-    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    lines = [json.loads(line) for line in answer.stdout.splitlines()]
     assert [line["user_id"] for line in lines] == [many.user_id, few.user_id]
 
 
 def test_room_sizes_are_refused_without_postgresql(homeserver: Homeserver, synadmin: Synadmin) -> None:
     with pytest.raises(MatrixError) as refused:
         homeserver.admin.synapse.statistics.rooms()
-    said = synadmin("stats", "rooms")
+    answer = synadmin("stats", "rooms")
 
     assert refused.value.status == 400
-    assert (said.code, said.stdout) == (1, "")
-    assert "PostgreSQL" in said.stderr
+    assert (answer.code, answer.stdout) == (1, "")
+    assert "PostgreSQL" in answer.stderr
 
 
 def test_background_updates_are_disabled_enabled_and_started(
@@ -81,7 +81,7 @@ def test_background_updates_are_disabled_enabled_and_started(
     while (status := updates.status()).current_updates and time.monotonic() < until:
         time.sleep(0.2)
     regenerated = synadmin("background-update", "start", "regenerate_directory", "-o", "json")
-    for_people = synadmin("background-update", "status")
+    as_text = synadmin("background-update", "status")
 
     assert not paused.enabled
     assert "disabled" in json.loads(waiting.stdout)[0]["message"]
@@ -93,7 +93,7 @@ def test_background_updates_are_disabled_enabled_and_started(
     assert not enabled_after_disable
     assert (status.enabled, status.current_updates) == (True, {})
     assert json.loads(regenerated.stdout)[0]["message"] is None
-    assert "enabled  yes" in for_people.stdout
+    assert "enabled  yes" in as_text.stdout
 
 
 def test_running_background_update_is_shown(homeserver: Homeserver) -> None:
@@ -101,7 +101,7 @@ def test_running_background_update_is_shown(homeserver: Homeserver) -> None:
     running: Mapping[str, BackgroundUpdate] = {}
     until = time.monotonic() + 60
     while not running and time.monotonic() < until:
-        # Refused while the one before is still under way.
+        # Synapse refuses a new job while another job runs.
         with contextlib.suppress(MatrixError):
             updates.start_job("regenerate_directory")
         running = updates.status().current_updates
@@ -152,7 +152,7 @@ def test_api_command_prints_the_answer_unchanged(
     planned = synadmin("api", "PUT", path, "-d", '{"block": true}', "--dry-run")
     blocked = synadmin("api", "PUT", path, "-d", '{"block": true}')
     written = synadmin("journal", "show", "last", "-o", "json")
-    held = homeserver.admin.synapse.rooms.block_status(room_id).block
+    is_blocked = homeserver.admin.synapse.rooms.block_status(room_id).block
     unblocked = synadmin("api", "PUT", path, "-d", f"@{body}")
     piped = synadmin("api", "PUT", path, "-d", "-", stdin='{"block": true}')
     missing = synadmin("api", "GET", "/_synapse/admin/v1/rooms/!nowhere:club.example")
@@ -170,7 +170,7 @@ def test_api_command_prints_the_answer_unchanged(
     assert [(line["method"], line["path"], line["status"]) for line in json.loads(written.stdout)] == [
         ("PUT", path, 200)
     ]
-    assert held
+    assert is_blocked
     assert json.loads(unblocked.stdout) == {"block": False}
     assert json.loads(piped.stdout) == {"block": True}
     assert (missing.code, missing.stdout) == (4, "")

@@ -1,4 +1,4 @@
-"""Statistics of a Synapse whose database is a real PostgreSQL: which rooms take most of it."""
+"""Statistics of a Synapse with a real PostgreSQL: the rooms with the most data."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _MANY, _FEW = 20, 2  # messages
 
 
-class Established(NamedTuple):
-    """A server with two rooms and a PostgreSQL."""
+class FilledServer(NamedTuple):
+    """A Synapse on PostgreSQL with two rooms."""
 
     server: Homeserver
     database: Connection
@@ -31,8 +31,8 @@ class Established(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def young() -> Iterator[tuple[Homeserver, Connection]]:
-    """A Synapse that has just been set up on PostgreSQL."""
+def new_server() -> Iterator[tuple[Homeserver, Connection]]:
+    """A new Synapse on PostgreSQL."""
     with postgresql() as database:
         config = {"database": {"name": "psycopg2", "args": {**database, "cp_min": 1, "cp_max": 5}}}
         with Homeserver(server_name="postgresql.example", extra_config=config) as server:
@@ -40,9 +40,9 @@ def young() -> Iterator[tuple[Homeserver, Connection]]:
 
 
 @pytest.fixture(scope="module")
-def established(young: tuple[Homeserver, Connection]) -> Established:
-    """The same one, years later: rooms in which people talk, and tables that PostgreSQL has looked at."""
-    server, database = young
+def filled_server(new_server: tuple[Homeserver, Connection]) -> FilledServer:
+    """The same Synapse with messages in two rooms, and with statistics of PostgreSQL about its tables."""
+    server, database = new_server
     alice, bob = server.register("alice"), server.register("bob")
     rooms = []
     for name, number in (("Busy", _MANY), ("Quiet", _FEW)):
@@ -55,30 +55,30 @@ def established(young: tuple[Homeserver, Connection]) -> Established:
         rooms.append(room_id)
     execute(
         database,
-        # Only old Synapses filled this column, and the endpoint fails where it never was filled.
+        # Only old Synapse versions filled this column, and the endpoint fails if it is empty.
         "UPDATE event_edges SET room_id = e.room_id FROM events e WHERE e.event_id = event_edges.event_id",
         "ANALYZE",
     )
     busy, quiet = rooms
-    return Established(server, database, busy, quiet)
+    return FilledServer(server, database, busy, quiet)
 
 
 def test_new_database_has_no_room_sizes_and_the_command_says_why(
-    young: tuple[Homeserver, Connection], synadmin: Synadmin
+    new_server: tuple[Homeserver, Connection], synadmin: Synadmin
 ) -> None:
-    server, _ = young
+    server, _ = new_server
 
     with pytest.raises(ServerError) as failed:
         server.admin.synapse.statistics.rooms()
-    said = synadmin("stats", "rooms", server=server)
+    answer = synadmin("stats", "rooms", server=server)
 
     assert failed.value.status == 500
-    assert (said.code, said.stdout) == (1, "")
-    assert "PostgreSQL has no statistics of a table" in said.stderr
+    assert (answer.code, answer.stdout) == (1, "")
+    assert "PostgreSQL has no statistics of a table" in answer.stderr
 
 
-def test_room_with_most_messages_is_the_largest(established: Established, synadmin: Synadmin) -> None:
-    server, _, busy, quiet = established
+def test_room_with_most_messages_is_the_largest(filled_server: FilledServer, synadmin: Synadmin) -> None:
+    server, _, busy, quiet = filled_server
 
     sizes = server.admin.synapse.statistics.rooms().rooms
     listed = json.loads(synadmin("stats", "rooms", "-o", "json", server=server).stdout)
@@ -94,9 +94,9 @@ def test_room_with_most_messages_is_the_largest(established: Established, synadm
 
 
 def test_media_statistics_are_the_same_on_postgresql(
-    established: Established, newcomer: Newcomer, synadmin: Synadmin
+    filled_server: FilledServer, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
-    server = established.server
+    server = filled_server.server
     carol = newcomer("carol", server=server)
     carol.call("POST", "/_matrix/media/v3/upload", {"a": "file"})
 
@@ -108,16 +108,16 @@ def test_media_statistics_are_the_same_on_postgresql(
 
 
 def test_background_updates_are_disabled_and_enabled_on_postgresql(
-    established: Established, synadmin: Synadmin
+    filled_server: FilledServer, synadmin: Synadmin
 ) -> None:
-    updates = established.server.admin.synapse.background_updates
+    updates = filled_server.server.admin.synapse.background_updates
 
     paused = updates.set_enabled(enabled=False)
     updates.start_job("populate_stats_process_rooms")
     shown = json.loads(
-        synadmin("background-update", "status", "-o", "json", server=established.server).stdout
+        synadmin("background-update", "status", "-o", "json", server=filled_server.server).stdout
     )
-    resumed = synadmin("background-update", "enable", server=established.server)
+    resumed = synadmin("background-update", "enable", server=filled_server.server)
 
     assert not paused.enabled
     assert shown["enabled"] is False

@@ -1,4 +1,4 @@
-"""Accounts, through the library and through the commands, on a real Synapse."""
+"""Accounts, with the library and with commands, on a real Synapse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.live.conftest import Answer, Newcomer, Synadmin
 
 HOUR = 3_600_000  # milliseconds
-NEVER_MET = "no-such-person"
+UNKNOWN_USER = "no-such-person"
 
 
 def localpart(person: Person) -> str:
@@ -51,8 +51,8 @@ def is_signed_in(person: Person) -> bool:
 
 
 @pytest.fixture
-def choir(homeserver: Homeserver, newcomer: Newcomer) -> tuple[str, dict[str, UserId]]:
-    """Four accounts with a name in common: one active, one deactivated, one locked, one a bot."""
+def same_name_accounts(homeserver: Homeserver, newcomer: Newcomer) -> tuple[str, dict[str, UserId]]:
+    """Return a display name, and the four accounts that have it: active, deactivated, locked, and a bot."""
     people = {kind: newcomer(f"choir-{kind}").user_id for kind in ("active", "gone", "locked", "bot")}
     users = homeserver.admin.synapse.users
     name = f"Choir of {people['active']}"
@@ -65,9 +65,9 @@ def choir(homeserver: Homeserver, newcomer: Newcomer) -> tuple[str, dict[str, Us
 
 
 def test_user_lists_v2_and_v3_differ_for_deactivated_accounts(
-    homeserver: Homeserver, choir: tuple[str, dict[str, UserId]]
+    homeserver: Homeserver, same_name_accounts: tuple[str, dict[str, UserId]]
 ) -> None:
-    name, people = choir
+    name, people = same_name_accounts
     users = homeserver.admin.synapse.users
 
     def listed(**filters: Any) -> set[str]:  # noqa: ANN401
@@ -76,23 +76,23 @@ def test_user_lists_v2_and_v3_differ_for_deactivated_accounts(
     def listed_v2(**filters: Any) -> set[str]:  # noqa: ANN401
         return {found.name for found in users.list_v2(name=name, **filters)}
 
-    active, gone, locked, bot = (people[kind] for kind in ("active", "gone", "locked", "bot"))
-    assert listed() == {active, gone, bot}
-    assert listed(deactivated=True) == {gone}
+    active, deactivated_user, locked, bot = (people[kind] for kind in ("active", "gone", "locked", "bot"))
+    assert listed() == {active, deactivated_user, bot}
+    assert listed(deactivated=True) == {deactivated_user}
     assert listed(deactivated=False) == {active, bot}
-    assert listed(locked=True) == {active, gone, locked, bot}
-    assert listed(not_user_types=["bot"]) == {active, gone}
+    assert listed(locked=True) == {active, deactivated_user, locked, bot}
+    assert listed(not_user_types=["bot"]) == {active, deactivated_user}
     assert listed(not_user_types=["", "support"]) == {bot}
     assert listed(admins=True) == set()
-    assert listed(admins=False, guests=False, approved=True) == {active, gone, bot}
+    assert listed(admins=False, guests=False, approved=True) == {active, deactivated_user, bot}
     assert listed_v2() == {active, bot}
-    assert listed_v2(deactivated=True, locked=True) == {active, gone, locked, bot}
+    assert listed_v2(deactivated=True, locked=True) == {active, deactivated_user, locked, bot}
 
 
 def test_list_of_several_pages_is_sorted(
-    homeserver: Homeserver, choir: tuple[str, dict[str, UserId]]
+    homeserver: Homeserver, same_name_accounts: tuple[str, dict[str, UserId]]
 ) -> None:
-    name, _ = choir
+    name, _ = same_name_accounts
     users = homeserver.admin.synapse.users
 
     found = [user.name for user in users.list(name=name, order_by="name", reverse=True, page_size=1)]
@@ -102,12 +102,12 @@ def test_list_of_several_pages_is_sorted(
 
 
 def test_user_list_takes_every_filter_and_prints_every_field(
-    choir: tuple[str, dict[str, UserId]], synadmin: Synadmin
+    same_name_accounts: tuple[str, dict[str, UserId]], synadmin: Synadmin
 ) -> None:
-    name, people = choir
-    flags = ["--not-deactivated", "--locked", "--no-admins", "--no-guests", "--not-user-type", "bot"]
+    name, people = same_name_accounts
+    filters = ["--not-deactivated", "--locked", "--no-admins", "--no-guests", "--not-user-type", "bot"]
 
-    lines = records(synadmin("user", "list", "--name", name, *flags, "--sort", "name:desc", "-o", "ndjson"))
+    lines = records(synadmin("user", "list", "--name", name, *filters, "--sort", "name:desc", "-o", "ndjson"))
     old = records(synadmin("user", "list", "--v2", "--name", name, "--deactivated", "-o", "ndjson"))
     found = synadmin("user", "find", name, "-o", "name")
     none = synadmin("user", "list", "--user-id", people["locked"])
@@ -119,7 +119,7 @@ def test_user_list_takes_every_filter_and_prints_every_field(
     assert {line["name"] for line in old} == {people["active"], people["gone"], people["bot"]}
     assert table.stdout.splitlines()[2].startswith(people["gone"])
     assert "--locked lists them" in none.stdout + none.stderr
-    # A search by name finds the locked and the deactivated ones, too.
+    # A search by name finds locked and deactivated accounts, too.
     assert set(found.stdout.split()) == set(people.values())
 
 
@@ -160,7 +160,7 @@ def test_every_field_of_an_account_can_be_set_and_is_shown(
 
 
 def test_unknown_user_is_not_found(synadmin: Synadmin) -> None:
-    assert synadmin("user", "show", NEVER_MET).code == 4
+    assert synadmin("user", "show", UNKNOWN_USER).code == 4
 
 
 def test_names_that_need_percent_encoding_round_trip(
@@ -168,10 +168,10 @@ def test_names_that_need_percent_encoding_round_trip(
 ) -> None:
     name = f"club/old=2fbooks+1-{localpart(newcomer())}"
 
-    made = records(synadmin("user", "create", name, "-o", "ndjson"))
+    created = records(synadmin("user", "create", name, "-o", "ndjson"))
     shown = json.loads(synadmin("user", "show", name, "-o", "json").stdout)
 
-    assert made == [
+    assert created == [
         {
             "user_id": homeserver.user_id(name),
             "outcome": "done",
@@ -188,18 +188,18 @@ def test_existing_account_is_only_changed_where_allowed(
 ) -> None:
     name = f"singer-{localpart(newcomer())}"
     user_id = homeserver.user_id(name)
-    make = ["user", "create", name, "--displayname", "The Singer", "--user-type", "bot"]
-    make += ["--threepid", "email", f"{name}@Example.org", "--external-id", "oidc-club", f"{name}+1 %"]
+    command = ["user", "create", name, "--displayname", "The Singer", "--user-type", "bot"]
+    command += ["--threepid", "email", f"{name}@Example.org", "--external-id", "oidc-club", f"{name}+1 %"]
 
-    rehearsed = synadmin(*make, "--password-stdin", "--dry-run", "-o", "ndjson")
+    dry_run = synadmin(*command, "--password-stdin", "--dry-run", "-o", "ndjson")
     with pytest.raises(NotFoundError):
         homeserver.admin.synapse.users.get(user_id)
-    first = synadmin(*make, "--password-stdin", stdin="do-re-mi\n")
-    second = synadmin(*make)
-    third = synadmin(*make, "--modify", "--admin", "-o", "ndjson")
+    first = synadmin(*command, "--password-stdin", stdin="do-re-mi\n")
+    second = synadmin(*command)
+    third = synadmin(*command, "--modify", "--admin", "-o", "ndjson")
     details = homeserver.admin.synapse.users.get(user_id)
 
-    assert records(rehearsed)[0]["body"]["password"] == "(removed)"
+    assert records(dry_run)[0]["body"]["password"] == "(removed)"
     assert first.code == 0
     assert second.code == 5
     assert second.stderr.startswith(f"synadmin: {user_id} exists already\n")
@@ -216,12 +216,14 @@ def test_no_password_is_in_the_journal_or_the_output(
 ) -> None:
     alice = newcomer()
 
-    said = synadmin("user", "password", alice.user_id, "--yes", "-vv", "-o", "ndjson", stdin="tell-nobody\n")
+    printed = synadmin(
+        "user", "password", alice.user_id, "--yes", "-vv", "-o", "ndjson", stdin="tell-nobody\n"
+    )
     token = synadmin("user", "login", alice.user_id, "--yes", "-vv").stdout.strip()
     journal = journal_of(tmp_path)
 
-    assert records(said)[0]["outcome"] == "done"
-    assert "tell-nobody" not in said.stdout + said.stderr + journal
+    assert records(printed)[0]["outcome"] == "done"
+    assert "tell-nobody" not in printed.stdout + printed.stderr + journal
     assert '"new_password":"(removed)"' in journal
     assert token
     assert token not in journal
@@ -229,14 +231,14 @@ def test_no_password_is_in_the_journal_or_the_output(
 
 def test_user_modify_does_not_create_an_account(homeserver: Homeserver, synadmin: Synadmin) -> None:
     runs = [
-        synadmin("user", "lock", NEVER_MET, "--yes"),
-        synadmin("user", "reactivate", NEVER_MET, "--yes"),
-        synadmin("user", "modify", NEVER_MET, "--displayname", "Nobody"),
+        synadmin("user", "lock", UNKNOWN_USER, "--yes"),
+        synadmin("user", "reactivate", UNKNOWN_USER, "--yes"),
+        synadmin("user", "modify", UNKNOWN_USER, "--displayname", "Nobody"),
     ]
 
     assert [run.code for run in runs] == [4, 4, 4]
     with pytest.raises(NotFoundError):
-        homeserver.admin.synapse.users.get(homeserver.user_id(NEVER_MET))
+        homeserver.admin.synapse.users.get(homeserver.user_id(UNKNOWN_USER))
 
 
 def test_addresses_and_external_ids_are_added_and_removed(
@@ -276,25 +278,25 @@ def test_account_is_deactivated_erased_and_reactivated(
     users = homeserver.admin.synapse.users
 
     result = users.deactivate(bob.user_id)
-    asked = synadmin("user", "deactivate", alice.user_id)
-    rehearsed = records(synadmin("user", "deactivate", alice.user_id, "--erase", "--dry-run", "-o", "ndjson"))
+    unconfirmed = synadmin("user", "deactivate", alice.user_id)
+    dry_run = records(synadmin("user", "deactivate", alice.user_id, "--erase", "--dry-run", "-o", "ndjson"))
     still_active = not users.get(alice.user_id).deactivated
     done = synadmin("user", "deactivate", alice.user_id, "--erase", "--yes", "-o", "ndjson")
-    gone = users.get(alice.user_id)
-    back = synadmin("user", "reactivate", alice.user_id, "--yes")
+    deactivated_user = users.get(alice.user_id)
+    reactivated = synadmin("user", "reactivate", alice.user_id, "--yes")
     after = users.get(alice.user_id)
     active_already = synadmin("user", "reactivate", alice.user_id, "--yes")
 
     assert result.id_server_unbind_result == "success"
-    assert asked.code == 2, "without a terminal a question is a refusal"
-    assert rehearsed[0]["path"] == f"/_synapse/admin/v1/deactivate/{encoded(alice.user_id)}"
-    assert rehearsed[0]["body"] == {"erase": True}
+    assert unconfirmed.code == 2, "without a terminal, a command that needs a confirmation is refused"
+    assert dry_run[0]["path"] == f"/_synapse/admin/v1/deactivate/{encoded(alice.user_id)}"
+    assert dry_run[0]["body"] == {"erase": True}
     assert still_active
     assert records(done)[0]["outcome"] == "done"
-    assert gone.deactivated
-    assert gone.erased
+    assert deactivated_user.deactivated
+    assert deactivated_user.erased
     assert not is_signed_in(alice)
-    assert back.code == 0
+    assert reactivated.code == 0
     assert not after.deactivated
     assert active_already.code == 5
 
@@ -319,7 +321,7 @@ def test_accounts_from_a_list_are_locked_with_an_outcome_for_each(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
-    listed = f"{alice.user_id}\n{NEVER_MET}\n{localpart(bob)}\n{alice.user_id}\n"
+    listed = f"{alice.user_id}\n{UNKNOWN_USER}\n{localpart(bob)}\n{alice.user_id}\n"
 
     locked = synadmin("user", "lock", "--from", "-", "--yes", "-o", "ndjson", stdin=listed)
     with pytest.raises(NotAuthenticatedError, match="M_USER_LOCKED"):
@@ -330,7 +332,7 @@ def test_accounts_from_a_list_are_locked_with_an_outcome_for_each(
     assert locked.code == 6
     assert [(one["user_id"], one["outcome"], one["errcode"]) for one in outcomes] == [
         (alice.user_id, "done", None),
-        (homeserver.user_id(NEVER_MET), "failed", "M_NOT_FOUND"),
+        (homeserver.user_id(UNKNOWN_USER), "failed", "M_NOT_FOUND"),
         (bob.user_id, "done", None),
     ]
     assert locked.stderr == "2 of 3 succeeded, 1 failed.\n"
@@ -346,11 +348,11 @@ def test_suspended_user_can_only_read(newcomer: Newcomer, synadmin: Synadmin) ->
     suspended = synadmin("user", "suspend", bob.user_id, "--yes")
     with pytest.raises(NotPermittedError):
         bob.join(room_id)
-    freed = synadmin("user", "unsuspend", bob.user_id)
+    unsuspended = synadmin("user", "unsuspend", bob.user_id)
     bob.join(room_id)
 
-    assert suspended.code == freed.code == 0
-    assert synadmin("user", "suspend", NEVER_MET, "--yes").code == 4
+    assert suspended.code == unsuspended.code == 0
+    assert synadmin("user", "suspend", UNKNOWN_USER, "--yes").code == 4
 
 
 def test_suspend_names_the_account(homeserver: Homeserver, newcomer: Newcomer) -> None:
@@ -368,13 +370,13 @@ def test_new_password_ends_sessions_unless_they_are_kept(
 
     homeserver.admin.synapse.users.reset_password(alice.user_id, "one", logout_devices=False)
     kept = is_signed_in(alice)
-    asked = synadmin("user", "password", alice.user_id, stdin="two")
+    unconfirmed = synadmin("user", "password", alice.user_id, stdin="two")
     changed = synadmin("user", "password", alice.user_id, "--yes", stdin="two")
     keeping = synadmin("user", "password", localpart(bob), "--keep-devices", stdin="three\n")
 
     assert kept
-    assert asked.code == 2
-    assert "1 session" not in asked.stdout
+    assert unconfirmed.code == 2
+    assert "1 session" not in unconfirmed.stdout
     assert changed.code == keeping.code == 0
     assert "has a new password and no session" in changed.stdout
     assert "has a new password and 1 session" in keeping.stdout
@@ -382,7 +384,7 @@ def test_new_password_ends_sessions_unless_they_are_kept(
     assert is_signed_in(bob)
     assert can_sign_in(homeserver, alice.user_id, "two")
     assert can_sign_in(homeserver, bob.user_id, "three")
-    assert synadmin("user", "password", NEVER_MET, "--keep-devices", stdin="x").code == 4
+    assert synadmin("user", "password", UNKNOWN_USER, "--keep-devices", stdin="x").code == 4
 
 
 def test_admin_rights_are_granted_revoked_and_shown(
@@ -396,8 +398,8 @@ def test_admin_rights_are_granted_revoked_and_shown(
     shown = json.loads(synadmin("user", "admin", "show", alice.user_id, "-o", "json").stdout)
     revoked = synadmin("user", "admin", "revoke", alice.user_id, "--yes")
     left = users.admin(alice.user_id).admin
-    again = synadmin("user", "admin", "grant", alice.user_id, NEVER_MET, "--yes", "-o", "ndjson")
-    oneself = synadmin("user", "admin", "revoke", homeserver.admin.user_id, "--yes")
+    again = synadmin("user", "admin", "grant", alice.user_id, UNKNOWN_USER, "--yes", "-o", "ndjson")
+    own_rights = synadmin("user", "admin", "revoke", homeserver.admin.user_id, "--yes")
 
     assert granted
     assert shown == {"user_id": alice.user_id, "admin": True}
@@ -405,8 +407,8 @@ def test_admin_rights_are_granted_revoked_and_shown(
     assert not left
     assert again.code == 6
     assert users.admin(alice.user_id).admin
-    assert oneself.code == 5
-    assert "you cannot revoke your own rights" in oneself.stderr
+    assert own_rights.code == 5
+    assert "you cannot revoke your own rights" in own_rights.stderr
     assert users.admin(homeserver.admin.user_id).admin
 
 
@@ -417,22 +419,22 @@ def test_impersonation_token_expires_and_makes_no_device(
     admin = homeserver.admin.synapse
     until = int(time.time() * 1000) + HOUR
 
-    given = admin.users.login(alice.user_id, valid_until_ms=until)
+    login_token = admin.users.login(alice.user_id, valid_until_ms=until)
     plain = synadmin("user", "login", alice.user_id, "--yes")
     record = json.loads(
         synadmin("user", "login", localpart(alice), "--until", "10m", "--yes", "-o", "json").stdout
     )
     refused = synadmin("user", "login", alice.user_id)
-    rehearsed = synadmin("user", "login", alice.user_id, "--dry-run", "-o", "json")
+    dry_run = synadmin("user", "login", alice.user_id, "--dry-run", "-o", "json")
 
-    assert given.access_token not in repr(given)
+    assert login_token.access_token not in repr(login_token)
     assert plain.stderr == ""
-    for token in (given.access_token, plain.stdout.strip(), record["access_token"]):
+    for token in (login_token.access_token, plain.stdout.strip(), record["access_token"]):
         with admin.as_user(alice.user_id, token) as acting:
             assert acting.client_server.whoami().user_id == alice.user_id
     assert abs(record["valid_until_ms"] - (until - HOUR + 600_000)) < 120_000
     assert (refused.code, refused.stdout) == (2, "")
-    assert json.loads(rehearsed.stdout)[0]["outcome"] == "planned"
+    assert json.loads(dry_run.stdout)[0]["outcome"] == "planned"
     assert admin.devices.list(alice.user_id).total == 1
 
 
@@ -443,13 +445,13 @@ def test_account_validity_can_be_set(homeserver: Homeserver, newcomer: Newcomer,
     renewed = homeserver.admin.synapse.users.renew_validity(
         alice.user_id, expiration_ts=until, enable_renewal_emails=False
     )
-    said = records(synadmin("user", "validity", localpart(alice), "--until", "2030-01-01", "-o", "ndjson"))
+    printed = records(synadmin("user", "validity", localpart(alice), "--until", "2030-01-01", "-o", "ndjson"))
     table = synadmin("user", "validity", localpart(alice), "--until", "2030-01-01")
 
     assert renewed.expiration_ts == until
-    assert said[0]["expiration_ts"] == until
+    assert printed[0]["expiration_ts"] == until
     assert "2030-01-01T00:00:00Z" in table.stdout
-    assert synadmin("user", "validity", NEVER_MET, "--until", "2030-01-01").code == 4
+    assert synadmin("user", "validity", UNKNOWN_USER, "--until", "2030-01-01").code == 4
 
 
 def test_cross_signing_keys_may_be_replaced_for_ten_minutes(
@@ -461,10 +463,10 @@ def test_cross_signing_keys_may_be_replaced_for_ten_minutes(
     alice.call("POST", "/_matrix/client/v3/keys/device_signing/upload", {"master_key": master})
 
     allowed = homeserver.admin.synapse.users.allow_cross_signing_reset(alice.user_id)
-    said = records(synadmin("user", "cross-signing-reset", alice.user_id, "-o", "ndjson"))
+    printed = records(synadmin("user", "cross-signing-reset", alice.user_id, "-o", "ndjson"))
 
     assert 0 < allowed.updatable_without_uia_before_ms - time.time() * 1000 <= 600_000
-    assert said[0]["updatable_without_uia_before_ms"] >= allowed.updatable_without_uia_before_ms
+    assert printed[0]["updatable_without_uia_before_ms"] >= allowed.updatable_without_uia_before_ms
     assert synadmin("user", "cross-signing-reset", without.user_id).code == 4
 
 

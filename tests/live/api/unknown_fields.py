@@ -1,4 +1,4 @@
-"""Fields of an answer that its model does not know."""
+"""Detection of fields in an answer that its model does not have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def unknown_fields(answer: object, model: Any) -> list[str]:  # noqa: ANN401  a type, or an alias of one
-    """Return where the answer has a field that the model has not, as ``rooms.0.topic``."""
+    """Return the paths of the fields that the model does not have, such as ``rooms.[].topic``."""
     return list(dict.fromkeys(_unknown(answer, inspect.type_info(model), "")))
 
 

@@ -2,7 +2,7 @@
 
 The configuration of a real MAS needs a static client that is listed in ``policy.data.admin_clients``, a
 listener with ``adminapi``, ``compat`` and ``oauth``, passwords, and the homeserver that the tests start.
-These variables name it::
+These variables describe the MAS and its client::
 
     SYNADMIN_TEST_MAS=http://127.0.0.1:8090/                  the base URL of MAS
     SYNADMIN_TEST_MAS_CLIENT=ULID:SECRET                      the static client

@@ -1,4 +1,4 @@
-"""Which requests servers have answered, read from their own logs: the library's, and the commands'."""
+"""The requests that servers have answered, read from their logs: those of commands, and all others."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
 Request = tuple[str, str]
 
 
-class Asked:
-    """Requests as method and path, without the query.
+class AnsweredRequests:
+    """Answered requests as method and path, without the query.
 
     Attributes:
-        commands: what the command line has asked.
-        library: what came from anywhere else, once :meth:`gather` has been called.
+        commands: the requests of commands.
+        library: all other requests. :meth:`read_log` adds them.
     """
 
     def __init__(self) -> None:
         self.commands: set[Request] = set()
         self.library: set[Request] = set()
-        self._runs: dict[Homeserver, set[int]] = {}
+        self._command_lines: dict[Homeserver, set[int]] = {}
 
     @contextmanager
     def by_command(self, server: Homeserver) -> Iterator[None]:
-        """Take what the server answers in here as the command line's."""
+        """Record the requests that the server answers while the block runs as those of a command."""
         before = len(server.processed())
         yield
         lines = server.processed()
-        self._runs.setdefault(server, set()).update(range(before, len(lines)))
+        self._command_lines.setdefault(server, set()).update(range(before, len(lines)))
         self.commands.update(_request(line) for line in lines[before:])
 
-    def gather(self, server: Homeserver) -> None:
-        """Take over what the server has in its log."""
+    def read_log(self, server: Homeserver) -> None:
+        """Record the other requests in the log of a server."""
         if not server.log.exists():
             return
-        of_commands = self._runs.get(server, set())
+        of_commands = self._command_lines.get(server, set())
         lines = enumerate(server.processed())
         self.library.update(_request(line) for number, line in lines if number not in of_commands)
 
