@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def listening(converse: Callable[[socket.socket], None], path: Path | None = None) -> Iterator[str]:
-    """Talk to each connection in a thread; give the URL."""
+def listening(handle: Callable[[socket.socket], None], path: Path | None = None) -> Iterator[str]:
+    """Listen on loopback or a unix socket, and handle each connection in a thread; yield the URL."""
     if path is None:
         listener = socket.create_server(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -25,9 +25,9 @@ def listening(converse: Callable[[socket.socket], None], path: Path | None = Non
         listener.listen()
         url = f"unix://{path}"
 
-    def talk(connection: socket.socket) -> None:
+    def handle_and_close(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            converse(connection)
+            handle(connection)
 
     def accept() -> None:
         while True:
@@ -35,7 +35,7 @@ def listening(converse: Callable[[socket.socket], None], path: Path | None = Non
                 connection, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=talk, args=(connection,), daemon=True).start()
+            threading.Thread(target=handle_and_close, args=(connection,), daemon=True).start()
 
     with listener:
         threading.Thread(target=accept, daemon=True).start()
@@ -43,27 +43,33 @@ def listening(converse: Callable[[socket.socket], None], path: Path | None = Non
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def saying(
-    answer: bytes, *, drip: float | None = None, stays: bool = False
+def answering(
+    answer: bytes, *, drip: float | None = None, keep_open: bool = False
 ) -> Callable[[socket.socket], None]:
-    """Say the same to every request; a byte at a time where it drips; silent afterwards where it stays."""
+    """Return a handler that sends the same answer to every request.
 
-    def converse(connection: socket.socket) -> None:
-        while request(connection):
+    Args:
+        answer: the bytes.
+        drip: seconds between two bytes; all bytes at once where it is None.
+        keep_open: whether the connection stays open for another request.
+    """
+
+    def handle(connection: socket.socket) -> None:
+        while read_request(connection):
             if drip is None:
                 connection.sendall(answer)
             for byte in answer if drip is not None else b"":
                 connection.sendall(bytes([byte]))
-                # Not time.sleep, which tests put out of action.
+                # Not time.sleep, which tests replace.
                 threading.Event().wait(drip)
-            if not stays:
+            if not keep_open:
                 return
 
-    return converse
+    return handle
 
 
-def request(connection: socket.socket) -> bytes:
-    """Return a request's head; its body is ignored."""
+def read_request(connection: socket.socket) -> bytes:
+    """Return the head of a request; empty if the connection was closed."""
     received = b""
     while b"\r\n\r\n" not in received:
         data = connection.recv(65536)

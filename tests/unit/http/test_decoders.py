@@ -1,4 +1,4 @@
-"""Answers are decoded in many threads; the first ones of a kind may come at the same moment."""
+"""Several threads may decode the first answers of a type at the same moment."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ for thread in threads:
 
 
 def test_decoders_are_safe_for_simultaneous_first_use() -> None:
-    # Without a lock around the making of decoders, about one run in five ends with a segmentation fault.
+    # Without a lock for new decoders, about one run in five ends with a segmentation fault.
     for _ in range(3):
         subprocess.run([sys.executable, "-c", RACE], check=True)

@@ -1,4 +1,4 @@
-"""An operation as data, and a record that loses nothing."""
+"""Endpoints as data, and records that keep every field."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_brace_in_an_id_is_not_a_parameter() -> None:
         ("POST", {"reads": True}, False, False),
     ],
 )
-def test_endpoint_knows_whether_it_changes_and_is_idempotent(
+def test_endpoint_says_whether_it_changes_something_and_may_be_repeated(
     method: str, options: dict[str, bool], changes: bool, repeatable: bool
 ) -> None:
     endpoint = Endpoint(method, "/", Door, **options)  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def test_record_keeps_every_field() -> None:
         "big": 123456789012345678901234567890,
         "none": None,
     }
-    assert "open" not in door.as_sent()  # a default of ours is nothing that the server said
+    assert "open" not in door.as_sent()  # our default is not part of the answer
 
 
 def test_record_made_locally_shows_its_fields() -> None:

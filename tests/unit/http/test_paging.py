@@ -1,4 +1,4 @@
-"""Walking a list: every record once, as it was sent, and an end in any case."""
+"""Reading lists page by page: each record once and as sent, and an end in any case."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ KEYLESS = Paged("GET", "/rooms", Room, items="rooms", next="next", total=None)
 
 @pytest.fixture
 def transport(stub: Stub) -> Iterator[Transport]:
-    with way_to(stub.url) as way:
-        yield way
+    with way_to(stub.url) as transport:
+        yield transport
 
 
-def _page(*names: str, following: object = None, **more: object) -> Reply:
+def _page(*names: str, next_cursor: object = None, **more: object) -> Reply:
     body: dict[str, Any] = {"rooms": [{"room_id": name} for name in names], **more}
-    return json_reply(body if following is None else body | {"next": following})
+    return json_reply(body if next_cursor is None else body | {"next": next_cursor})
 
 
-def _walk(transport: Transport, endpoint: Paged[Room] = LIST, **query: str) -> list[str]:
+def _room_ids(transport: Transport, endpoint: Paged[Room] = LIST, **query: str) -> list[str]:
     return [room.room_id for room in Pager(transport, endpoint, {}, query)]
 
 
 def test_list_is_read_to_its_end_with_the_cursor(stub: Stub, transport: Transport) -> None:
     stub.on(
         "/rooms",
-        _page("!a", "!b", following=2, total=5),
-        _page("!c", "!d", following="a b+c", total=5),
+        _page("!a", "!b", next_cursor=2, total=5),
+        _page("!c", "!d", next_cursor="a b+c", total=5),
         _page("!e", total=5),
     )
-    assert _walk(transport, search="club") == ["!a", "!b", "!c", "!d", "!e"]
+    assert _room_ids(transport, search="club") == ["!a", "!b", "!c", "!d", "!e"]
     assert stub.targets == [
         "GET /rooms?search=club",
         "GET /rooms?search=club&from=2",
@@ -65,7 +65,7 @@ def test_list_is_read_to_its_end_with_the_cursor(stub: Stub, transport: Transpor
 
 
 def test_page_is_requested_only_when_needed(stub: Stub, transport: Transport) -> None:
-    stub.on("/rooms", _page("!a", "!b", following=2), _page("!c"))
+    stub.on("/rooms", _page("!a", "!b", next_cursor=2), _page("!c"))
     walk = iter(Pager(transport, LIST, {}, {}))
     assert stub.targets == []
     assert [room.room_id for room in itertools.islice(walk, 2)] == ["!a", "!b"]
@@ -74,8 +74,8 @@ def test_page_is_requested_only_when_needed(stub: Stub, transport: Transport) ->
     assert len(stub.targets) == 2
 
 
-def test_pages_know_the_total(stub: Stub, transport: Transport) -> None:
-    stub.on("/rooms", _page("!a", following=1, total=2), _page("!b", total=None))
+def test_pages_have_the_total(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", _page("!a", next_cursor=1, total=2), _page("!b", total=None))
     assert [(page.total, len(page.items)) for page in Pager(transport, LIST, {}, {}).pages()] == [
         (2, 1),
         (None, 1),
@@ -84,14 +84,14 @@ def test_pages_know_the_total(stub: Stub, transport: Transport) -> None:
 
 @pytest.mark.parametrize("endpoint", [LIST, KEYLESS])
 def test_repeated_record_is_given_once(endpoint: Paged[Room], stub: Stub, transport: Transport) -> None:
-    # Rooms were made while the list was walked: what was at the end of a page is on the next one again.
+    # New rooms moved the records while the list was read: the end of a page is repeated on the next one.
     stub.on(
         "/rooms",
-        _page("!a", "!b", "!c", following=3),
-        _page("!b", "!c", "!d", following=6),
+        _page("!a", "!b", "!c", next_cursor=3),
+        _page("!b", "!c", "!d", next_cursor=6),
         _page("!a", "!d", "!e"),
     )
-    assert _walk(transport, endpoint) == ["!a", "!b", "!c", "!d", "!e"]
+    assert _room_ids(transport, endpoint) == ["!a", "!b", "!c", "!d", "!e"]
 
 
 def test_changed_record_is_the_same_record(stub: Stub, transport: Transport) -> None:
@@ -100,7 +100,7 @@ def test_changed_record_is_the_same_record(stub: Stub, transport: Transport) -> 
         json_reply({"rooms": [{"room_id": "!a", "name": "before"}], "next": 1}),
         json_reply({"rooms": [{"name": "after", "room_id": "!a"}, {"room_id": "!b"}]}),
     )
-    assert _walk(transport) == ["!a", "!b"]
+    assert _room_ids(transport) == ["!a", "!b"]
 
 
 def test_records_without_a_key_are_distinct(stub: Stub, transport: Transport) -> None:
@@ -108,33 +108,33 @@ def test_records_without_a_key_are_distinct(stub: Stub, transport: Transport) ->
     stub.on(
         "/rooms", json_reply({"rooms": [{"room_id": "!a", "name": None}, {"room_id": "!b", "name": None}]})
     )
-    assert _walk(transport, endpoint) == ["!a", "!b"]
+    assert _room_ids(transport, endpoint) == ["!a", "!b"]
 
 
 def test_page_without_new_records_is_not_the_end(stub: Stub, transport: Transport) -> None:
-    stub.on("/rooms", _page("!a", following=1), _page("!a", following=2), _page("!b"))
-    assert _walk(transport) == ["!a", "!b"]
+    stub.on("/rooms", _page("!a", next_cursor=1), _page("!a", next_cursor=2), _page("!b"))
+    assert _room_ids(transport) == ["!a", "!b"]
 
 
 @pytest.mark.parametrize(
     "cursors",
     [[1, 1], ["x", "x"], [1, 2, 1], ["a", "b", "c", "b"]],
-    ids=["same", "same text", "circle", "later"],
+    ids=["same number", "same text", "cycle", "later cycle"],
 )
 def test_cursor_that_does_not_advance_is_an_error(
     cursors: list[object], stub: Stub, transport: Transport
 ) -> None:
-    stub.on("/rooms", *(_page(f"!{number}", following=cursor) for number, cursor in enumerate(cursors)))
+    stub.on("/rooms", *(_page(f"!{number}", next_cursor=cursor) for number, cursor in enumerate(cursors)))
     with pytest.raises(ReplyError, match=r"GET /rooms: the cursor does not move"):
-        _walk(transport)
+        _room_ids(transport)
     assert len(stub.targets) == len(cursors)
 
 
 def test_empty_page_is_the_end(stub: Stub, transport: Transport) -> None:
-    stub.on("/rooms", _page("!a", following="t1"), _page(following="t1"))
-    assert _walk(transport) == ["!a"]
-    stub.on("/rooms", _page(following=0, total=7))
-    assert _walk(transport) == []
+    stub.on("/rooms", _page("!a", next_cursor="t1"), _page(next_cursor="t1"))
+    assert _room_ids(transport) == ["!a"]
+    stub.on("/rooms", _page(next_cursor=0, total=7))
+    assert _room_ids(transport) == []
 
 
 @pytest.mark.parametrize(
@@ -163,13 +163,13 @@ def test_empty_page_is_the_end(stub: Stub, transport: Transport) -> None:
 def test_malformed_page_is_one_clear_line(reply: Reply, words: str, stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", reply)
     with pytest.raises(ReplyError, match=words) as caught:
-        _walk(transport)
+        _room_ids(transport)
     assert "\n" not in str(caught.value)
     assert "/rooms" in str(caught.value)
 
 
 def test_failed_page_is_an_error_after_earlier_records(stub: Stub, transport: Transport) -> None:
-    stub.on("/rooms", _page("!a", following=1), refused(500, "M_UNKNOWN", "Internal server error"))
+    stub.on("/rooms", _page("!a", next_cursor=1), refused(500, "M_UNKNOWN", "Internal server error"))
     walk = iter(Pager(transport, LIST, {}, {}))
     assert next(walk).room_id == "!a"
     with pytest.raises(ServerError):
@@ -194,7 +194,7 @@ def test_line_is_the_record_as_sent(stub: Stub, transport: Transport) -> None:
     (line,) = page.lines()
     assert line.index("\n") == len(line) - 1
     assert json.loads(line) == json.loads(SENT)["rooms"][0]
-    assert "2.50" in line  # digits and all
+    assert "2.50" in line  # with all digits
 
 
 def test_line_that_is_not_text_is_malformed(stub: Stub, transport: Transport) -> None:
@@ -205,14 +205,14 @@ def test_line_that_is_not_text_is_malformed(stub: Stub, transport: Transport) ->
 
 @pytest.fixture
 def fetchers() -> Fetchers:
-    """Return what lists the threads of this test: earlier ones may have left some."""
+    """Return a function that lists the fetching threads of this test, without those of earlier tests."""
     earlier = set(threading.enumerate())
     return lambda: {
         thread for thread in threading.enumerate() if thread.name == "synadmin" and thread not in earlier
     }
 
 
-def _end(threads: set[threading.Thread]) -> None:
+def _join_threads(threads: set[threading.Thread]) -> None:
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
@@ -224,62 +224,62 @@ def _pages_ahead(stub: Stub, transport: Transport, *replies: Reply) -> Iterator[
     return ([record.room_id for record in page.records()] for page in pages)
 
 
-FOUR = [_page(f"!{number}", following=number) for number in (1, 2, 3)] + [_page("!4")]
+FOUR_PAGES = [_page(f"!{number}", next_cursor=number) for number in (1, 2, 3)] + [_page("!4")]
 
 
 def test_third_page_is_fetched_while_the_second_is_used(
     stub: Stub, transport: Transport, fetchers: Fetchers
 ) -> None:
-    walk = _pages_ahead(stub, transport, *FOUR)
+    walk = _pages_ahead(stub, transport, *FOUR_PAGES)
     assert next(walk) == ["!1"]
     assert len(stub.targets) == 1
     assert next(walk) == ["!2"]
-    for _ in range(6000):  # the thread that fetches it need not have begun
+    for _ in range(6000):  # the fetching thread may start late
         if len(stub.targets) == 3:
             break
         time.sleep(0.01)
     assert len(stub.targets) == 3
     assert list(walk) == [["!3"], ["!4"]]
     assert len(stub.targets) == 4
-    _end(fetchers())
+    _join_threads(fetchers())
 
 
-def test_page_under_way_is_the_last_request_of_who_stops(
+def test_reader_that_stops_sends_no_request_after_the_one_under_way(
     stub: Stub, transport: Transport, fetchers: Fetchers
 ) -> None:
     walk = iter(Pager(transport, LIST, {}, {}))
-    stub.on("/rooms", *FOUR)
+    stub.on("/rooms", *FOUR_PAGES)
     assert [room.room_id for room in itertools.islice(walk, 2)] == ["!1", "!2"]
     del walk
-    _end(fetchers())
+    _join_threads(fetchers())
     assert len(stub.targets) <= 3
 
 
 def test_no_page_is_fetched_beyond_the_limit(stub: Stub, transport: Transport, fetchers: Fetchers) -> None:
-    stub.on("/rooms", *(_page(f"!{number}a", f"!{number}b", following=number) for number in range(1, 9)))
+    stub.on("/rooms", *(_page(f"!{number}a", f"!{number}b", next_cursor=number) for number in range(1, 9)))
     assert [room.room_id for room in Pager(transport, LIST, {}, {}).first(5)] == [
         *("!1a", "!1b", "!2a", "!2b", "!3a")
     ]
-    _end(fetchers())
+    _join_threads(fetchers())
     assert len(stub.targets) == 3
 
 
 def test_list_of_two_pages_starts_no_thread(stub: Stub, transport: Transport, fetchers: Fetchers) -> None:
-    walk = _pages_ahead(stub, transport, _page("!a", following=1), _page("!b"))
+    walk = _pages_ahead(stub, transport, _page("!a", next_cursor=1), _page("!b"))
     assert next(walk) == ["!a"]
     assert next(walk) == ["!b"]
     assert fetchers() == set()
 
 
-def test_error_of_a_page_comes_behind_the_page_before(
+def test_error_of_a_page_is_raised_after_the_pages_before_it(
     stub: Stub, transport: Transport, fetchers: Fetchers
 ) -> None:
     refusal = refused(403, "M_FORBIDDEN", "You are not a server admin")
-    walk = _pages_ahead(stub, transport, *FOUR[:2], refusal)
+    walk = _pages_ahead(stub, transport, *FOUR_PAGES[:2], refusal)
     assert [next(walk), next(walk)] == [["!1"], ["!2"]]
     with pytest.raises(NotPermittedError, match="You are not a server admin"):
         next(walk)
-    _end(fetchers())
+    _join_threads(fetchers())
     assert len(stub.targets) == 3
 
 
@@ -291,19 +291,19 @@ def _limits(stub: Stub) -> list[str]:
 
 
 def test_pages_grow_without_a_limit(stub: Stub, transport: Transport) -> None:
-    stub.on("/rooms", *(_page(f"!{number}", following=number) for number in (1, 2, 3)), _page("!4"))
-    assert _walk(transport, GROWING) == ["!1", "!2", "!3", "!4"]
+    stub.on("/rooms", *(_page(f"!{number}", next_cursor=number) for number in (1, 2, 3)), _page("!4"))
+    assert _room_ids(transport, GROWING) == ["!1", "!2", "!3", "!4"]
     assert _limits(stub) == ["500", "10000", "20000", "20000"]
 
 
 def test_page_grows_to_at_most_six_million_bytes(stub: Stub, transport: Transport) -> None:
     large = {"rooms": [{"room_id": "!a", "name": "x" * 2_000_000}], "next": 1}
     stub.on("/rooms", json_reply(large), _page("!b"))
-    assert _walk(transport, GROWING) == ["!a", "!b"]
+    assert _room_ids(transport, GROWING) == ["!a", "!b"]
     assert _limits(stub) == ["500", "1499"]
 
 
 def test_page_keeps_a_given_size(stub: Stub, transport: Transport) -> None:
-    stub.on("/rooms", _page("!a", following=1), _page("!b"))
-    assert _walk(transport, GROWING, limit="7") == ["!a", "!b"]
+    stub.on("/rooms", _page("!a", next_cursor=1), _page("!b"))
+    assert _room_ids(transport, GROWING, limit="7") == ["!a", "!b"]
     assert _limits(stub) == ["7", "7"]

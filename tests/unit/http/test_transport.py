@@ -1,4 +1,4 @@
-"""The way to a homeserver, over real sockets: what is sent, what is repeated, what comes of any answer."""
+"""The transport over real sockets: its requests, its retries, and the result of each answer."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ if TYPE_CHECKING:
 TOKEN = "syt_c2VjcmV0_donotshowthis"
 
 
-class Thing(Record, frozen=True, kw_only=True):
+class Door(Record, frozen=True, kw_only=True):
     name: str
 
 
-LOOK = Endpoint("GET", "/look", Thing)
+GET = Endpoint("GET", "/look", Door)
 PUT = Endpoint("PUT", "/thing", Empty)
-ONCE = Endpoint("POST", "/thing", Empty)
-AGAIN = Endpoint("POST", "/thing", Empty, idempotent=True)
+POST = Endpoint("POST", "/thing", Empty)
+IDEMPOTENT_POST = Endpoint("POST", "/thing", Empty, idempotent=True)
 
 
 @pytest.fixture
@@ -72,16 +72,16 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def transport(stub: Stub, file: Path, naps: list[float]) -> Iterator[Transport]:
     del naps
-    with way_to(stub.url, TOKEN, timeout=2.0, journal=Journal(file)) as way:
-        yield way
+    with way_to(stub.url, TOKEN, timeout=2.0, journal=Journal(file)) as transport:
+        yield transport
 
 
-# What is sent
+# Requests
 
 
 def test_request_has_token_and_user_agent(stub: Stub, transport: Transport) -> None:
     stub.on("/look", json_reply({"name": "door"}))
-    assert transport.send(LOOK) == Thing(name="door")
+    assert transport.send(GET) == Door(name="door")
     (request,) = stub.requests
     assert (request.method, request.target, request.body) == ("GET", "/look", b"")
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
@@ -145,9 +145,9 @@ def test_netrc_is_not_read(stub: Stub, transport: Transport, tmp_path: Path) -> 
         netrc.write_text("default login root password hunter2\n")
         netrc.chmod(0o600)
     stub.on("/look", json_reply({"name": "door"}))
-    transport.send(LOOK)
+    transport.send(GET)
     with way_to(stub.url) as anonymous:
-        anonymous.send(LOOK)
+        anonymous.send(GET)
     assert [request.headers.get("authorization") for request in stub.requests] == [f"Bearer {TOKEN}", None]
 
 
@@ -155,23 +155,25 @@ def test_proxy_is_not_used_for_loopback(stub: Stub, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("http_proxy", nobody_there())
     monkeypatch.setenv("no_proxy", "")
     stub.on("/look", json_reply({"name": "door"}))
-    with way_to(stub.url, TOKEN) as way:
-        assert way.send(LOOK).name == "door"
+    with way_to(stub.url, TOKEN) as transport:
+        assert transport.send(GET).name == "door"
 
 
 def test_proxy_is_used_for_other_machines(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", stub.url)
     monkeypatch.setenv("no_proxy", "")
     stub.on("*", json_reply({"name": "door"}))
-    with way_to("http://matrix.invalid", TOKEN) as way:
-        assert way.send(LOOK).name == "door"
+    with way_to("http://matrix.invalid", TOKEN) as transport:
+        assert transport.send(GET).name == "door"
     assert stub.targets == ["GET http://matrix.invalid/look"]
 
 
-# What is repeated
+# Retries
 
 
-@pytest.mark.parametrize("endpoint", [LOOK, PUT, AGAIN], ids=["GET", "PUT", "POST that may be repeated"])
+@pytest.mark.parametrize(
+    "endpoint", [GET, PUT, IDEMPOTENT_POST], ids=["GET", "PUT", "POST that may be repeated"]
+)
 @pytest.mark.parametrize("failure", [BROKEN, Reply(502, b"<html>"), Reply(503), Reply(504)])
 def test_idempotent_request_is_retried_after_a_lost_answer(
     endpoint: Endpoint[Any], failure: Reply, stub: Stub, transport: Transport, naps: list[float]
@@ -189,13 +191,13 @@ def test_post_that_may_have_been_carried_out_is_not_repeated(
 ) -> None:
     stub.on("/thing", failure)
     with pytest.raises(SynadminError):
-        transport.send(ONCE, body={})
+        transport.send(POST, body={})
     assert stub.targets == ["POST /thing"]
     assert naps == []
 
 
-GONE = refused(404, "M_NOT_FOUND", "No such token")
-GET_THING = Endpoint("GET", "/thing/{id}", Thing)
+NOT_FOUND = refused(404, "M_NOT_FOUND", "No such token")
+GET_THING = Endpoint("GET", "/thing/{id}", Door)
 DELETE = Endpoint("DELETE", "/things/{id}", Empty)
 DELETE_VERIFIED = Endpoint("DELETE", "/things/{id}", Empty, absent=GET_THING)
 
@@ -205,43 +207,43 @@ DELETE_VERIFIED = Endpoint("DELETE", "/things/{id}", Empty, absent=GET_THING)
 def test_not_found_after_a_lost_answer_may_mean_done(
     endpoint: Endpoint[Any], lost: Reply, stub: Stub, transport: Transport, file: Path
 ) -> None:
-    stub.on("/things/a", lost, GONE)
+    stub.on("/things/a", lost, NOT_FOUND)
     with pytest.raises(UnknownOutcomeError, match="may have been carried out") as caught:
         transport.send(endpoint, {"id": "a"})
     assert caught.value.sent
     assert caught.value.answer.reason == "No such token"
-    # Whether it was done is unknown, so the journal does not say that it was refused.
+    # The outcome is unknown, so the journal has no refusal.
     assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, None)]
 
 
 def test_deletion_with_a_lost_answer_is_verified_with_get(
     stub: Stub, transport: Transport, file: Path
 ) -> None:
-    stub.on("/things/a", BROKEN, GONE)
-    stub.on("/thing/a", GONE)
+    stub.on("/things/a", BROKEN, NOT_FOUND)
+    stub.on("/thing/a", NOT_FOUND)
     assert transport.send(DELETE_VERIFIED, {"id": "a"}) == Empty()
     assert [line["status"] for line in entries(file)] == [200]
-    stub.on("/things/a", BROKEN, GONE)
+    stub.on("/things/a", BROKEN, NOT_FOUND)
     for still_there in (json_reply({"name": "a"}), refused(500, "M_UNKNOWN")):
         stub.on("/thing/a", still_there)
-        stub.on("/things/a", BROKEN, GONE)
+        stub.on("/things/a", BROKEN, NOT_FOUND)
         with pytest.raises(UnknownOutcomeError):
             transport.send(DELETE_VERIFIED, {"id": "a"})
 
 
 def test_unknown_target_is_not_found_without_a_lost_answer(stub: Stub, transport: Transport) -> None:
-    stub.on("/things/a", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=1), GONE)
+    stub.on("/things/a", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=1), NOT_FOUND)
     with pytest.raises(NotFoundError):
         transport.send(DELETE_VERIFIED, {"id": "a"})
 
 
-@pytest.mark.parametrize("endpoint", [LOOK, ONCE])
+@pytest.mark.parametrize("endpoint", [GET, POST])
 def test_retries_are_bounded(endpoint: Endpoint[Any], naps: list[float]) -> None:
     with (
-        way_to(nobody_there(), TOKEN) as way,
+        way_to(nobody_there(), TOKEN) as transport,
         pytest.raises(ConnectError, match="refuses the connection") as caught,
     ):
-        way.send(endpoint)
+        transport.send(endpoint)
     assert not caught.value.sent
     assert len(naps) == 3
 
@@ -250,23 +252,23 @@ def test_retries_are_bounded(endpoint: Endpoint[Any], naps: list[float]) -> None
 def test_answered_request_is_not_repeated(status: int, stub: Stub, transport: Transport) -> None:
     stub.on("/look", refused(status, "M_UNKNOWN"))
     with pytest.raises(MatrixError):
-        transport.send(LOOK)
+        transport.send(GET)
     assert len(stub.targets) == 1
 
 
 def test_timeout_ends_the_request_and_a_post_is_not_repeated(stub: Stub, file: Path) -> None:
     stub.on("/thing", SILENT)
     with (
-        way_to(stub.url, TOKEN, timeout=0.3, journal=Journal(file)) as way,
+        way_to(stub.url, TOKEN, timeout=0.3, journal=Journal(file)) as transport,
         pytest.raises(ConnectError, match=r"did not answer within 0\.3 s") as caught,
     ):
-        way.send(ONCE, body={})
+        transport.send(POST, body={})
     assert caught.value.sent
     assert stub.targets == ["POST /thing"]
     assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, None)]
 
 
-# 429
+# Rate limits
 
 
 def test_rate_limit_waits_as_long_as_the_server_asks(stub: Stub, naps: list[float]) -> None:
@@ -277,11 +279,11 @@ def test_rate_limit_waits_as_long_as_the_server_asks(stub: Stub, naps: list[floa
         refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=250),
         json_reply({}),
     )
-    said: list[str] = []
-    with way_to(stub.url, TOKEN, notify=said.append) as way:
-        way.send(AGAIN, body={})
+    messages: list[str] = []
+    with way_to(stub.url, TOKEN, notify=messages.append) as transport:
+        transport.send(IDEMPOTENT_POST, body={})
     assert naps == [1.5, 7.0, 0.25]
-    assert said == [
+    assert messages == [
         f"the server asks to wait {seconds} s before the next request: waiting"
         for seconds in ("2", "7", "0.2")
     ]
@@ -295,19 +297,19 @@ def test_rate_limit_wait_is_bounded(first: int, stub: Stub, naps: list[float]) -
         refused(429, "M_LIMIT_EXCEEDED", "Too Many Requests", retry_after_ms=45_000),
     )
     with (
-        way_to(stub.url, TOKEN, longest_wait=44.0 if not first else 60.0) as way,
+        way_to(stub.url, TOKEN, longest_wait=44.0 if not first else 60.0) as transport,
         pytest.raises(RateLimitedError, match="Too Many Requests") as caught,
     ):
-        way.send(AGAIN, body={})
+        transport.send(IDEMPOTENT_POST, body={})
     assert caught.value.retry_after == 45.0
     assert sum(naps) <= 20.1
 
 
-@pytest.mark.parametrize("told_to_wait", [0, -5, "soon", None, True, 1e-9])
-def test_rate_limit_without_a_time_ends(told_to_wait: object, stub: Stub, naps: list[float]) -> None:
-    stub.on("/thing", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=told_to_wait))
-    with way_to(stub.url, TOKEN, longest_wait=3.0) as way, pytest.raises(RateLimitedError):
-        way.send(AGAIN, body={})
+@pytest.mark.parametrize("retry_after", [0, -5, "soon", None, True, 1e-9])
+def test_rate_limit_without_a_time_ends(retry_after: object, stub: Stub, naps: list[float]) -> None:
+    stub.on("/thing", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=retry_after))
+    with way_to(stub.url, TOKEN, longest_wait=3.0) as transport, pytest.raises(RateLimitedError):
+        transport.send(IDEMPOTENT_POST, body={})
     assert len(stub.targets) <= 31
     assert all(nap >= 0.1 for nap in naps)
 
@@ -316,15 +318,15 @@ def test_rate_limit_without_a_time_ends(told_to_wait: object, stub: Stub, naps: 
 def test_invalid_rate_limit_time_is_not_awaited(number: str, stub: Stub, naps: list[float]) -> None:
     body = f'{{"errcode": "M_LIMIT_EXCEEDED", "error": "no", "retry_after_ms": {number}}}'
     stub.on("/thing", Reply(429, body.encode()))
-    with way_to(stub.url, TOKEN, longest_wait=1.0) as way, pytest.raises(RateLimitedError):
-        way.send(AGAIN, body={})
+    with way_to(stub.url, TOKEN, longest_wait=1.0) as transport, pytest.raises(RateLimitedError):
+        transport.send(IDEMPOTENT_POST, body={})
     assert sum(naps) <= 1.0
 
 
 def test_post_is_not_repeated_after_429(stub: Stub, transport: Transport) -> None:
     stub.on("/thing", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=1))
     with pytest.raises(RateLimitedError):
-        transport.send(ONCE, body={})
+        transport.send(POST, body={})
     assert stub.targets == ["POST /thing"]
 
 
@@ -340,12 +342,12 @@ def test_redirects_are_not_followed(status: int, location: str, stub: Stub, tran
     with pytest.raises(
         ReplyError, match=rf"POST /thing: the server redirects to .*\(HTTP {status}\)"
     ) as caught:
-        transport.send(ONCE, body={"a": 1})
+        transport.send(POST, body={"a": 1})
     assert stub.targets == ["POST /thing"]
     assert caught.value.hint == "set the homeserver to where it redirects; redirects are not followed"
 
 
-# What an answer means
+# Errors and malformed answers
 
 
 @pytest.mark.parametrize(
@@ -370,7 +372,7 @@ def test_error_is_classified_by_errcode_then_status(
 ) -> None:
     stub.on("/thing", refused(status, errcode, "the server's words"))
     with pytest.raises(MatrixError) as caught:
-        transport.send(ONCE, body={})
+        transport.send(POST, body={})
     assert type(caught.value) is kind
     assert str(caught.value) == f"the server's words ({errcode}, HTTP {status})"
 
@@ -378,7 +380,7 @@ def test_error_is_classified_by_errcode_then_status(
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
-        (Reply(404, b"<html>not here</html>"), NotSupportedError),  # a proxy's 404 knows nothing of rooms
+        (Reply(404, b"<html>not here</html>"), NotSupportedError),  # a proxy's 404 says nothing about rooms
         (Reply(403, b"<html>go away</html>"), NotPermittedError),
         (Reply(400, b"[]"), MatrixError),
         (Reply(400, b'"text"'), MatrixError),
@@ -392,7 +394,7 @@ def test_malformed_error_is_one_line(
 ) -> None:
     stub.on("/thing", reply)
     with pytest.raises(MatrixError) as caught:
-        transport.send(ONCE, body={})
+        transport.send(POST, body={})
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
     assert "POST /thing" in str(caught.value)
@@ -405,13 +407,13 @@ def test_change_answered_by_a_proxy_may_have_been_carried_out(
 ) -> None:
     del naps
     stub.on("*", Reply(status, b"<html>no</html>"))
-    for change in (ONCE, PUT):
+    for change in (POST, PUT):
         with pytest.raises(UnknownOutcomeError, match="The server may have carried it out") as caught:
             transport.send(change, body={})
         assert caught.value.sent
         assert "\n" not in str(caught.value)
     with pytest.raises(ServerError):
-        transport.send(LOOK)
+        transport.send(GET)
 
 
 @pytest.mark.parametrize("reply", [HTML, Reply(302, b"", {"Location": "https://elsewhere.example/"})])
@@ -420,17 +422,17 @@ def test_change_with_an_unusable_answer_may_have_been_carried_out(
 ) -> None:
     stub.on("*", reply)
     with pytest.raises(ReplyError, match="The server may have carried it out") as changed:
-        transport.send(ONCE, body={})
+        transport.send(POST, body={})
     assert changed.value.sent
-    with pytest.raises(ReplyError) as looked:
-        transport.send(LOOK)
-    assert not looked.value.sent
+    with pytest.raises(ReplyError) as read_error:
+        transport.send(GET)
+    assert not read_error.value.sent
 
 
 def test_error_text_of_the_server_is_bounded(stub: Stub, transport: Transport) -> None:
     stub.on("/thing", refused(400, "M_UNKNOWN", "x" * 1_000_000))
     with pytest.raises(MatrixError) as caught:
-        transport.send(ONCE, body={})
+        transport.send(POST, body={})
     assert len(str(caught.value)) < 1100
 
 
@@ -456,19 +458,19 @@ def test_error_text_of_the_server_is_bounded(stub: Stub, transport: Transport) -
         ),
     ],
 )
-def test_non_matrix_answer_is_one_line_that_names_it(
+def test_non_matrix_answer_is_named_in_one_line(
     reply: Reply, words: str, stub: Stub, transport: Transport
 ) -> None:
     stub.on("/look", reply)
     with pytest.raises((ReplyError, ConnectError), match=words) as caught:
-        transport.send(LOOK)
+        transport.send(GET)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
 
 
 def test_compressed_answer_is_read(stub: Stub, transport: Transport) -> None:
     stub.on("/look", Reply(200, gzip.compress(b'{"name": "door"}'), {"Content-Encoding": "gzip"}))
-    assert transport.send(LOOK).name == "door"
+    assert transport.send(GET).name == "door"
 
 
 @pytest.mark.parametrize(
@@ -485,40 +487,40 @@ def test_compressed_answer_is_read(stub: Stub, transport: Transport) -> None:
 def test_peer_without_http_is_reported(raw: bytes, stub: Stub, transport: Transport) -> None:
     stub.on("/thing", Reply(raw=raw))
     with pytest.raises(ConnectError) as caught:
-        transport.send(ONCE, body={})
+        transport.send(POST, body={})
     assert caught.value.sent
     assert str(caught.value).startswith(stub.url.removeprefix("http://"))
     assert "\n" not in str(caught.value)
     assert stub.targets == ["POST /thing"]
 
 
-# Nobody there
+# Unreachable servers
 
 
 def test_unresolved_name_means_not_sent(naps: list[float]) -> None:
     with (
-        way_to("https://matrix.invalid", TOKEN) as way,
+        way_to("https://matrix.invalid", TOKEN) as transport,
         pytest.raises(ConnectError, match=r"matrix\.invalid cannot be found: DNS ") as caught,
     ):
-        way.send(LOOK)
+        transport.send(GET)
     assert not caught.value.sent
     assert len(naps) == 3
 
 
 @pytest.mark.parametrize("host", [".example.org", "a..b", "a" * 70 + ".example", "*.example.org"])
 def test_invalid_host_is_a_settings_error(host: str, naps: list[float]) -> None:
-    with way_to(f"https://{host}", TOKEN) as way, pytest.raises(SettingsError, match="not a URL"):
-        way.send(LOOK)
+    with way_to(f"https://{host}", TOKEN) as transport, pytest.raises(SettingsError, match="not a URL"):
+        transport.send(GET)
     assert naps == []
 
 
 def test_server_without_tls_is_one_clear_line(stub: Stub, naps: list[float]) -> None:
     del naps
     with (
-        way_to(stub.url.replace("http://", "https://"), TOKEN) as way,
+        way_to(stub.url.replace("http://", "https://"), TOKEN) as transport,
         pytest.raises(ConnectError) as caught,
     ):
-        way.send(LOOK)
+        transport.send(GET)
     assert "\n" not in str(caught.value)
 
 
@@ -526,26 +528,29 @@ def test_untrusted_certificate_is_reported_with_a_hint(tmp_path: Path, naps: lis
     path = certificate(tmp_path)
     with Stub(path) as secure:
         secure.on("/look", json_reply({"name": "door"}))
-        with way_to(secure.url, TOKEN) as way, pytest.raises(ConnectError, match="certificate") as caught:
-            way.send(ONCE)
+        with (
+            way_to(secure.url, TOKEN) as transport,
+            pytest.raises(ConnectError, match="certificate") as caught,
+        ):
+            transport.send(POST)
         assert caught.value.hint == "a certificate of your own authority is named with SYNADMIN_CA_FILE"
         assert not caught.value.sent
         assert (secure.requests, naps) == ([], [])
-        with way_to(secure.url, TOKEN, ca_file=str(path), owner=UserId(ADMIN)) as way:
-            assert way.send(LOOK).name == "door"
-            with way.as_user(UserId("@bob:example.org"), "syt_bob") as other:
-                assert other.send(LOOK).name == "door"
+        with way_to(secure.url, TOKEN, ca_file=str(path), owner=UserId(ADMIN)) as transport:
+            assert transport.send(GET).name == "door"
+            with transport.as_user(UserId("@bob:example.org"), "syt_bob") as other:
+                assert other.send(GET).name == "door"
 
 
 def test_earlier_error_is_not_reported_for_a_later_one(naps: list[float]) -> None:
     del naps
-    with way_to(nobody_there(), TOKEN) as way:
+    with way_to(nobody_there(), TOKEN) as transport:
         try:
             message = "the thing that was being cleaned up after"
             raise TimeoutError(message)  # noqa: TRY301
         except TimeoutError:
             with pytest.raises(ConnectError, match="refuses the connection") as caught:
-                way.send(ONCE)
+                transport.send(POST)
     assert not caught.value.sent
 
 
@@ -565,20 +570,20 @@ def test_token_is_not_in_traceback_trace_or_repr(reply: Reply, stub: Stub, naps:
     del naps
     stub.on("/look", reply)
     traced: list[str] = []
-    with way_to(stub.url, TOKEN, timeout=0.2, trace=traced.append) as way:
+    with way_to(stub.url, TOKEN, timeout=0.2, trace=traced.append) as transport:
         with pytest.raises(SynadminError) as caught:
-            way.send(LOOK)
-        text = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(way)
+            transport.send(GET)
+        text = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(transport)
     assert traced
     assert TOKEN not in text + "".join(traced)
-    assert "requests.exceptions" not in text  # none of its exceptions leaves, not even as a cause
+    assert "requests.exceptions" not in text  # no exception of requests is raised, not even as a cause
 
 
 def test_trace_has_method_path_status_and_time(stub: Stub) -> None:
     traced: list[str] = []
     stub.on("*", json_reply({}))
-    with way_to(stub.url, TOKEN, trace=traced.append) as way:
-        way.send(Endpoint("GET", "/x/{id}", Empty), {"id": "!a"}, query={"limit": 0})
+    with way_to(stub.url, TOKEN, trace=traced.append) as transport:
+        transport.send(Endpoint("GET", "/x/{id}", Empty), {"id": "!a"}, query={"limit": 0})
     (line,) = traced
     assert line.startswith("GET /x/%21a?limit=0 -> 200 (")
 
@@ -592,7 +597,7 @@ def test_owner_of_the_token_is_requested_once(stub: Stub, transport: Transport) 
 def test_no_change_is_sent_without_a_known_owner(reply: Reply, stub: Stub, transport: Transport) -> None:
     stub.on(WHOAMI, reply)
     with pytest.raises(ReplyError):
-        transport.send(ONCE, body={})
+        transport.send(POST, body={})
     assert stub.targets == []
 
 
@@ -602,11 +607,11 @@ def test_no_change_is_sent_without_a_known_owner(reply: Reply, stub: Stub, trans
 def test_change_is_on_disk_before_it_is_sent(stub: Stub, transport: Transport, file: Path) -> None:
     seen: list[dict[str, Any]] = []
 
-    def look(request: Request) -> None:
+    def read_journal(request: Request) -> None:
         if request.target == "/thing":
             seen.extend(entries(file))
 
-    stub.on_request = look
+    stub.on_request = read_journal
     stub.on("/thing", json_reply({}))
     transport.send(PUT, body={"name": "door", "password": "hunter2"})
     (before,) = seen
@@ -621,13 +626,13 @@ def test_change_is_on_disk_before_it_is_sent(stub: Stub, transport: Transport, f
 
 def test_reading_is_not_journaled(stub: Stub, transport: Transport, file: Path) -> None:
     stub.on("*", json_reply({"name": "x"}))
-    transport.send(LOOK)
-    transport.send(Endpoint("POST", "/search", Thing, reads=True), body={})
+    transport.send(GET)
+    transport.send(Endpoint("POST", "/search", Door, reads=True), body={})
     assert not file.exists()
 
 
 @pytest.mark.parametrize(
-    ("reply", "known"),
+    ("reply", "recorded"),
     [
         (refused(403, "M_FORBIDDEN"), (403, "M_FORBIDDEN")),
         (refused(500, "M_UNKNOWN"), (500, "M_UNKNOWN")),
@@ -637,28 +642,28 @@ def test_reading_is_not_journaled(stub: Stub, transport: Transport, file: Path) 
     ],
 )
 def test_journal_records_the_result_of_a_change(
-    reply: Reply, known: tuple[int | None, str | None], stub: Stub, transport: Transport, file: Path
+    reply: Reply, recorded: tuple[int | None, str | None], stub: Stub, transport: Transport, file: Path
 ) -> None:
     stub.on("/thing", reply)
     with pytest.raises(SynadminError):
-        transport.send(ONCE, body={})
-    assert [(line["status"], line["errcode"]) for line in entries(file)] == [known]
+        transport.send(POST, body={})
+    assert [(line["status"], line["errcode"]) for line in entries(file)] == [recorded]
 
 
 def test_unsent_change_differs_from_a_lost_answer(file: Path, naps: list[float]) -> None:
     del naps
     with (
-        way_to(nobody_there(), TOKEN, journal=Journal(file), owner=UserId(ADMIN)) as way,
+        way_to(nobody_there(), TOKEN, journal=Journal(file), owner=UserId(ADMIN)) as transport,
         pytest.raises(ConnectError),
     ):
-        way.send(PUT, body={})
+        transport.send(PUT, body={})
     assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, "NOT_SENT")]
 
 
 def test_earlier_attempt_is_taken_into_account(stub: Stub, transport: Transport, file: Path) -> None:
     transport.owner()
     stub.on("/thing", BROKEN)
-    # After the first attempt nobody is there any more.
+    # After the first attempt the server is gone.
     stub.on_request = lambda _: stub.leave()
     with pytest.raises(ConnectError, match="refuses the connection") as caught:
         transport.send(PUT, body={})
@@ -668,10 +673,10 @@ def test_earlier_attempt_is_taken_into_account(stub: Stub, transport: Transport,
 
 def test_unwritable_journal_stops_changes_not_reads(stub: Stub, tmp_path: Path) -> None:
     stub.on("*", json_reply({"name": "door"}))
-    with way_to(stub.url, TOKEN, journal=Journal(tmp_path)) as way:
+    with way_to(stub.url, TOKEN, journal=Journal(tmp_path)) as transport:
         with pytest.raises(JournalError, match="nothing was changed"):
-            way.send(PUT, body={})
-        assert way.send(LOOK).name == "door"
+            transport.send(PUT, body={})
+        assert transport.send(GET).name == "door"
     assert stub.targets == ["GET /look"]
 
 

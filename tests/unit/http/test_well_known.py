@@ -1,4 +1,4 @@
-"""From a server name to the base URL: every way in which that file can be wrong."""
+"""Discovery of the base URL for a server name, with all kinds of invalid well-known files."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_well_known_without_homeserver_is_one_line_with_a_hint(
     assert caught.value.hint == f"if {name} is the homeserver itself, write {tls_or_not}"
 
 
-def test_silence_ends_after_the_timeout(secure: Stub, ca_file: Path) -> None:
+def test_silent_server_ends_at_the_timeout(secure: Stub, ca_file: Path) -> None:
     secure.on(PATH, SILENT)
     with pytest.raises(ConnectError, match="cannot be reached"):
         base_url(secure.server_name, timeout=0.2, ca_file=str(ca_file))

@@ -1,4 +1,4 @@
-"""Both wires: one deadline for a whole answer, a limit of what it unpacks to, and any bytes in one line."""
+"""Both wires: one deadline for an answer, a limit for its unpacked size, and one line for any error."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from synadmin.http.fast_wire import FastWire
 from synadmin.http.no_answer import no_answer
 from synadmin.http.transport import Transport
 from synadmin.http.wire import RequestsWire
-from tests.unit.http.raw import listening, saying
+from tests.unit.http.raw import answering, listening
 
 if TYPE_CHECKING:
     import socket
     from pathlib import Path
 
-    Kind = type[RequestsWire | FastWire]
+    WireType = type[RequestsWire | FastWire]
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 JSON = b'{"name": "door"}'
-BOTH = pytest.mark.parametrize("kind", [RequestsWire, FastWire])
+BOTH_WIRES = pytest.mark.parametrize("wire_type", [RequestsWire, FastWire])
 
 
-class Thing(Record, frozen=True, kw_only=True):
+class Door(Record, frozen=True, kw_only=True):
     name: str
 
 
-LOOK = Endpoint("GET", "/look", Thing)
+GET = Endpoint("GET", "/look", Door)
 
 
-def to(url: str, kind: Kind, *, timeout: float = 5.0) -> Transport:
+def transport_to(url: str, wire_type: WireType, *, timeout: float = 5.0) -> Transport:
     connection = Connection(url, token="t", timeout=timeout)
-    return Transport(connection, kind(connection))
+    return Transport(connection, wire_type(connection))
 
 
 def sized(body: bytes, *headers: bytes) -> bytes:
@@ -53,69 +53,75 @@ def sized(body: bytes, *headers: bytes) -> bytes:
 # One deadline for a whole answer
 
 
-@BOTH
+@BOTH_WIRES
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(HEAD + b"X-Header: value\r\n" * 50, id="its headers"),
-        pytest.param(HEAD + b"Content-Length: 100\r\n\r\n" + b" " * 100, id="its body"),
-        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 100, id="its chunks"),
-        pytest.param(HEAD + b"Connection: close\r\n\r\n" + b" " * 100, id="a body without length"),
+        pytest.param(HEAD + b"X-Header: value\r\n" * 50, id="headers"),
+        pytest.param(HEAD + b"Content-Length: 100\r\n\r\n" + b" " * 100, id="body"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 100, id="chunks"),
+        pytest.param(HEAD + b"Connection: close\r\n\r\n" + b" " * 100, id="body without length"),
     ],
 )
-def test_slow_answer_ends_after_the_timeout(answer: bytes, kind: Kind, naps: list[float]) -> None:
-    with listening(saying(answer, drip=0.05)) as url, to(url, kind, timeout=0.5) as way:
+def test_slow_answer_ends_after_the_timeout(answer: bytes, wire_type: WireType, naps: list[float]) -> None:
+    with (
+        listening(answering(answer, drip=0.05)) as url,
+        transport_to(url, wire_type, timeout=0.5) as transport,
+    ):
         began = time.monotonic()
         with pytest.raises(ConnectError, match=r"did not answer within 0\.5 s") as caught:
-            way.send(LOOK)
+            transport.send(GET)
         took = time.monotonic() - began
-    # The whole answer takes more than 5 s. A busy machine needs part of the rest. No second attempt either.
+    # The whole answer takes more than 5 s; the margin is for a busy machine. There is no second attempt.
     assert (took < 4, naps) == (True, [])
     assert caught.value.sent
 
 
-@BOTH
-def test_plain_http_port_is_asked_once(kind: Kind, naps: list[float]) -> None:
-    # Synapse's own port takes the beginning of TLS for a line without an end.
-    with listening(_read_on) as url, to(url.replace("http:", "https:"), kind, timeout=0.5) as way:
+@BOTH_WIRES
+def test_plain_http_port_is_asked_once(wire_type: WireType, naps: list[float]) -> None:
+    # Synapse's plain http port reads the start of TLS as a line without an end.
+    with (
+        listening(_read_until_closed) as url,
+        transport_to(url.replace("http:", "https:"), wire_type, timeout=0.5) as transport,
+    ):
         with pytest.raises(
             ConnectError, match=r"no TLS handshake within 0\.5 s: is it http, or overloaded\?$"
         ) as caught:
-            way.send(LOOK)
+            transport.send(GET)
         assert naps == []
     assert not caught.value.sent
 
 
-def _read_on(connection: socket.socket) -> None:
+def _read_until_closed(connection: socket.socket) -> None:
     while connection.recv(1000):
         pass
 
 
-@BOTH
-def test_slow_answer_within_the_timeout_is_read(kind: Kind) -> None:
-    with listening(saying(sized(JSON), drip=0.002)) as url, to(url, kind) as way:
-        assert way.send(LOOK).name == "door"
+@BOTH_WIRES
+def test_slow_answer_within_the_timeout_is_read(wire_type: WireType) -> None:
+    with listening(answering(sized(JSON), drip=0.002)) as url, transport_to(url, wire_type) as transport:
+        assert transport.send(GET).name == "door"
 
 
-# What an answer unpacks to
+# Compressed answers
 
 
-@BOTH
+@BOTH_WIRES
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_gzip_bomb_is_refused_in_little_memory(
-    kind: Kind, encoding: str, monkeypatch: pytest.MonkeyPatch
+    wire_type: WireType, encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (reader, wire):
         monkeypatch.setattr(module, "LARGEST", 1_000_000)
-    packer = zlib.compressobj(wbits=31 if encoding == "gzip" else 15)
+    compressor = zlib.compressobj(wbits=31 if encoding == "gzip" else 15)
     part = b" " * 1_000_000
-    packed = b"".join(packer.compress(part) for _ in range(50)) + packer.flush()
-    answer = sized(packed, b"Content-Encoding: %s\r\n" % encoding.encode())
-    with listening(saying(answer)) as url, to(url, kind) as way:
+    compressed = b"".join(compressor.compress(part) for _ in range(50)) + compressor.flush()
+    answer = sized(compressed, b"Content-Encoding: %s\r\n" % encoding.encode())
+    with listening(answering(answer)) as url, transport_to(url, wire_type) as transport:
         tracemalloc.start()
         try:
             with pytest.raises(ReplyError, match="larger than"):
-                way.send(LOOK)
+                transport.send(GET)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -143,20 +149,23 @@ def test_size_limit_allows_large_pages_and_states() -> None:
     assert len(json.dumps(event)) * 100_000 * 2 < reader.LARGEST
 
 
-@BOTH
+@BOTH_WIRES
 @pytest.mark.parametrize("members", [1, 3])
-def test_compressed_answer_is_read_completely(kind: Kind, members: int) -> None:
+def test_compressed_answer_is_read_completely(wire_type: WireType, members: int) -> None:
     size = len(JSON) // members + 1
     parts = [JSON[at : at + size] for at in range(0, len(JSON), size)]
-    packed = b"".join(map(gzip.compress, parts))
-    with listening(saying(sized(packed, b"Content-Encoding: gzip\r\n"))) as url, to(url, kind) as way:
-        assert way.send(LOOK).name == "door"
+    compressed = b"".join(map(gzip.compress, parts))
+    with (
+        listening(answering(sized(compressed, b"Content-Encoding: gzip\r\n"))) as url,
+        transport_to(url, wire_type) as transport,
+    ):
+        assert transport.send(GET).name == "door"
 
 
-# Numbers of any size, bytes of any kind
+# Malformed answers
 
 
-@BOTH
+@BOTH_WIRES
 @pytest.mark.parametrize(
     "answer",
     [
@@ -185,59 +194,65 @@ def test_compressed_answer_is_read_completely(kind: Kind, members: int) -> None:
         sized(b"[" * 100_000),
     ],
 )
-def test_any_bytes_end_in_one_clear_line(answer: bytes, kind: Kind, naps: list[float]) -> None:
+def test_error_for_any_bytes_is_one_clear_line(answer: bytes, wire_type: WireType, naps: list[float]) -> None:
     del naps
     with (
-        listening(saying(answer)) as url,
-        to(url, kind, timeout=2) as way,
+        listening(answering(answer)) as url,
+        transport_to(url, wire_type, timeout=2) as transport,
         pytest.raises(SynadminError) as caught,
     ):
-        way.send(LOOK)
+        transport.send(GET)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
 
 
-@BOTH
-def test_invalid_text_in_an_unused_field_is_reported(kind: Kind) -> None:
+@BOTH_WIRES
+def test_invalid_text_in_an_unused_field_is_reported(wire_type: WireType) -> None:
     body = b'{"name": "door", "unknown": "\xff"}'
     not_text = pytest.raises(ReplyError, match="not UTF-8")
-    with listening(saying(sized(body))) as url, to(url, kind) as way, not_text:
-        way.send(LOOK)
+    with listening(answering(sized(body))) as url, transport_to(url, wire_type) as transport, not_text:
+        transport.send(GET)
 
 
 # Addresses
 
 
-@BOTH
+@BOTH_WIRES
 def test_unix_socket_is_used_without_a_proxy(
-    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wire_type: WireType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     path = tmp_path / "main sock"
-    with listening(saying(sized(JSON), stays=True), path) as url, to(url, kind) as way:
-        assert [way.send(LOOK).name for _ in range(2)] == ["door", "door"]
+    with (
+        listening(answering(sized(JSON), keep_open=True), path) as url,
+        transport_to(url, wire_type) as transport,
+    ):
+        assert [transport.send(GET).name for _ in range(2)] == ["door", "door"]
 
 
-@BOTH
-def test_missing_unix_socket_is_reported(kind: Kind, tmp_path: Path, naps: list[float]) -> None:
+@BOTH_WIRES
+def test_missing_unix_socket_is_reported(wire_type: WireType, tmp_path: Path, naps: list[float]) -> None:
     del naps
     missing = pytest.raises(ConnectError, match=r"none\.sock does not exist")
-    with to(f"unix://{tmp_path}/none.sock", kind) as way, missing as caught:
-        way.send(Endpoint("POST", "/look", Thing))
+    with transport_to(f"unix://{tmp_path}/none.sock", wire_type) as transport, missing as caught:
+        transport.send(Endpoint("POST", "/look", Door))
     assert not caught.value.sent
 
 
-@BOTH
-def test_base_path_precedes_each_request(kind: Kind) -> None:
+@BOTH_WIRES
+def test_base_path_precedes_each_request(wire_type: WireType) -> None:
     lines: list[bytes] = []
 
-    def converse(connection: socket.socket) -> None:
+    def handle(connection: socket.socket) -> None:
         lines.append(connection.recv(65536).partition(b"\r\n")[0])
         connection.sendall(sized(JSON))
 
-    with listening(converse) as url, to(checked_homeserver(f"{url}/matrix/a-b/"), kind) as way:
-        way.send(LOOK)
+    with (
+        listening(handle) as url,
+        transport_to(checked_homeserver(f"{url}/matrix/a-b/"), wire_type) as transport,
+    ):
+        transport.send(GET)
     assert lines == [b"GET /matrix/a-b/look HTTP/1.1"]
 
 
@@ -286,9 +301,9 @@ def test_file_without_certificates_is_a_settings_error(tmp_path: Path) -> None:
         FastWire(connection)
 
 
-def test_time_that_is_over_before_the_answer_is_read_is_no_answer() -> None:
-    # urllib3 raises this without a cause of its own: on a busy machine the connection takes all of the time.
-    over = urllib3.exceptions.ReadTimeoutError(None, "/", "Read timed out. (read timeout=0)")  # type: ignore[arg-type]
+def test_timeout_that_connecting_has_used_up_is_no_answer() -> None:
+    # On a busy machine connecting may take the whole timeout. urllib3 then raises this without a cause.
+    read_timeout = urllib3.exceptions.ReadTimeoutError(None, "/", "Read timed out. (read timeout=0)")  # type: ignore[arg-type]
     connection = Connection("http://127.0.0.1:8008", timeout=0.5)
-    error = no_answer(requests.exceptions.ReadTimeout(over), connection, "GET")
+    error = no_answer(requests.exceptions.ReadTimeout(read_timeout), connection, "GET")
     assert str(error) == "127.0.0.1:8008 did not answer within 0.5 s"

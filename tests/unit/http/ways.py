@@ -1,4 +1,4 @@
-"""A transport over the ordinary wire, for tests that look at what goes over it."""
+"""Transports for tests that check their requests."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def way_to(
     trace: Callable[[str], None] | None = None,
     owner: UserId | None = None,
 ) -> Transport:
+    """Return a transport to a homeserver over the default wire."""
     connection = Connection(homeserver, token=token, timeout=timeout, ca_file=ca_file)
     retries = Retries(longest_wait=longest_wait, notify=notify, trace=trace)
     return Transport(connection, RequestsWire(connection), journal=journal, retries=retries, owner=owner)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from synadmin.recovery.new_room import configure_new_room, secure
 
 from synadmin.api.room_deletion import RoomShutDown
 from synadmin.errors import NotFoundError, SynadminError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.journal import Journal
 from synadmin.power.room import Reach
+from synadmin.recovery.new_room import configure_new_room, secure
 from synadmin.recovery.replace_room import Replacement, ReplaceOptions, plan_replacement, to_note
 from synadmin.recovery.workspace import Recovery
 from tests.unit.stub import ADMIN, json_reply, refused
