@@ -1,4 +1,4 @@
-"""What every test has: a home of its own, and random examples that are the same the next time."""
+"""Settings of all tests: a separate home directory, signals, and examples that are the same in each run."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Whoever starts this in the background of a script has it ignore these, and so would each program under test.
+# A shell that starts pytest in the background ignores these signals, and the tested programs inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# A slow example on a busy machine is no failure, and a failure must be the same one the next time.
+# A slow example on a busy machine is not a failure, and each run must use the same examples.
 hypothesis.settings.register_profile("everyday", deadline=None, derandomize=True)
-# `HYPOTHESIS_PROFILE=long make test` looks further, and elsewhere every time.
+# `HYPOTHESIS_PROFILE=long make test` tries more examples, and other examples in each run.
 hypothesis.settings.register_profile("long", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 
 
 @pytest.fixture(autouse=True)
-def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests away from the settings, the profile and the journal of whoever runs them."""
+def _separate_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the settings, the profiles and the journal of the developer from the tests."""
     for name in list(os.environ):
-        # SYNADMIN_TEST_… is for the tests themselves: how many random rooms, for instance.
+        # SYNADMIN_TEST_… are settings of the tests, such as the number of random rooms.
         if name.startswith("SYNADMIN_") and not name.startswith("SYNADMIN_TEST_"):
             monkeypatch.delenv(name)
     home = tmp_path / "home"
@@ -43,8 +43,8 @@ def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")  # no colours on the terminals of tests
 
 
-# Each of these shares a server, a browser or parsed sources, which take long. The last test of the Admin API
-# counts what was asked of the servers of its worker.
+# The tests in each of these paths share a server, a browser or parsed sources, which start slowly. The last
+# test of the Admin API reads the requests to the servers of its worker.
 _ON_ONE_WORKER = (
     "tests/live/api/",
     "tests/live/audit/",
@@ -62,9 +62,9 @@ _ON_ONE_WORKER = (
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Spread single tests over the workers, but keep those on one that share what starts slowly.
+    """Distribute single tests over the workers, but run tests that share a slow fixture on one worker.
 
-    The marker of pytest-xdist for this has no effect with pytest 9.2.
+    The marker ``xdist_group`` has no effect with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 

@@ -1,4 +1,4 @@
-"""The code of docs/library.md as one program."""
+"""The Python code of docs/library.md as one program."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ _BLOCK = re.compile(r"^```python(?P<no_run> no-run)?\n(?P<code>.*?)^```$", re.DO
 
 
 def program(*, to_run: bool) -> str:
-    """Return the code, with the blocks that are not run or without them."""
+    """Return the code. ``to_run`` leaves out the blocks that are marked ``no-run``."""
     blocks = _BLOCK.finditer(PAGE.read_text("utf-8"))
     return "\n".join(block["code"] for block in blocks if not (to_run and block["no_run"]))

@@ -1,7 +1,7 @@
-"""The command line, started by forking a process that has loaded it already.
+"""Start the command line fast, by a fork of a process that has imported it.
 
-Loading takes most of the time of a short command, and the tests run thousands. Each is still a process of its
-own, with its own arguments, environment, directory, streams, signals and exit code, and ends as Python ends.
+The imports take most of the time of a short command, and the tests run thousands of commands. Each command is
+a separate process with its own arguments, environment, directory, streams, signals and exit code.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MESSAGE = 1 << 20  # bytes: more than the arguments and the environment of a command take
-_lock = threading.Lock()  # a request and its answer
+_lock = threading.Lock()  # held for one request and its answer
 _connections: list[socket.socket] = []
 
 
 @dataclass
 class Process:
-    """A command at work. ``memory`` is its largest resident size in KiB, once it has ended."""
+    """A running command. ``memory`` is its peak resident size in KiB, after it has ended."""
 
     pid: int
     memory: int = 0
 
     def kill(self) -> None:
-        """Kill it. Until `wait` has returned, the process id belongs to no other process."""
+        """Kill the process. Its id is not reused before `wait` has returned."""
         os.kill(self.pid, signal.SIGKILL)
 
     def wait(self, timeout: float) -> int:
-        """Return the exit code, -N after signal N.
+        """Wait for the end; return the exit code, or -N after signal N.
 
         Raises:
-            subprocess.TimeoutExpired: it ran for longer than ``timeout`` seconds, and was killed.
+            subprocess.TimeoutExpired: the process ran longer than ``timeout`` seconds, and was killed.
         """
         descriptor = os.pidfd_open(self.pid)
         try:
@@ -74,7 +74,7 @@ def start(
     stdout: IO[Any],
     stderr: IO[Any],
 ) -> Process:
-    """Start ``synadmin ARGUMENTS``. Variables that Python reads when it starts have no effect."""
+    """Start ``synadmin ARGUMENTS``. Variables for the start of Python itself have no effect."""
     request = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}
     return Process(*_ask(request, stdin, stdout, stderr))
 
@@ -82,11 +82,11 @@ def start(
 def run(
     arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: str, timeout: float
 ) -> tuple[int, str, str]:
-    """Run ``synadmin ARGUMENTS`` to its end; return exit code, stdout and stderr."""
-    with _text_file() as given, _text_file() as stdout, _text_file() as stderr:
-        given.write(stdin)
-        given.seek(0)
-        process = start(arguments, cwd=cwd, env=env, stdin=given, stdout=stdout, stderr=stderr)
+    """Run ``synadmin ARGUMENTS``; return the exit code, stdout and stderr."""
+    with _text_file() as stdin_file, _text_file() as stdout, _text_file() as stderr:
+        stdin_file.write(stdin)
+        stdin_file.seek(0)
+        process = start(arguments, cwd=cwd, env=env, stdin=stdin_file, stdout=stdout, stderr=stderr)
         code = process.wait(timeout)
         stdout.seek(0)
         stderr.seek(0)
@@ -108,19 +108,19 @@ def _ask(request: Mapping[str, Any], *streams: IO[Any]) -> list[int]:
 
 
 def _launch() -> socket.socket:
-    """Start the process that forks. It ends with the connection to it."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+    """Start the process that forks the commands. It ends when this connection is closed."""
+    client_end, server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with server_end:
         process = subprocess.Popen(
-            [sys.executable, "-P", __file__, str(theirs.fileno())],
+            [sys.executable, "-P", __file__, str(server_end.fileno())],
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[server_end.fileno()],
         )
     atexit.register(process.wait)
-    atexit.register(ours.close)
-    return ours
+    atexit.register(client_end.close)
+    return client_end
 
 
 def _load() -> None:
@@ -128,11 +128,11 @@ def _load() -> None:
         if not module.name.startswith("synadmin.sandbox.") and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     gc.collect()
-    gc.freeze()  # what a child never touches is never copied
+    gc.freeze()  # the collector of a child leaves these objects alone, so their memory stays shared
 
 
 def _serve(connection: socket.socket) -> None:
-    """Answer requests; return in each child, which then is the command."""
+    """Answer requests. The function returns only in a forked child, which then runs the command."""
     while True:
         message, descriptors, _, _ = socket.recv_fds(connection, _MESSAGE, 3)
         if not message:
@@ -161,7 +161,7 @@ def _serve(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is for pytest
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only pytest handles Ctrl-C
     _load()
     _serve(socket.socket(fileno=int(sys.argv[1])))
     runpy.run_module("synadmin", run_name="__main__", alter_sys=True)

@@ -16,7 +16,7 @@ def main() -> None:
         if match is None:
             message = f"not of the form name>=version: {requirement}"
             raise SystemExit(message)
-        print(f"{match['name']}=={match['bound']}")  # noqa: T201 - its output is what it is for
+        print(f"{match['name']}=={match['bound']}")  # noqa: T201 - pip reads the output
 
 
 if __name__ == "__main__":

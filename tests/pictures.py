@@ -1,7 +1,7 @@
-"""Take the pictures of the audit's report for the documentation: ``make transcripts`` runs this.
+"""Make the pictures of the audit report for the documentation: ``make transcripts`` runs this.
 
-A sandbox is audited, and Chromium opens the page on a wide screen and on a phone. The pictures show what is
-on the screen at first, and nothing below it.
+The script audits a sandbox, and opens the HTML report in Chromium with the screen sizes of a computer and of
+a phone. The pictures show the first screen of the page.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ PICTURES = ROOT / "docs" / "pictures"
 SCREENS = {"audit-1400.png": (1400, 1275), "audit-400.png": (400, 800)}  # pixels
 
 
-def take(report: Path) -> None:
-    """Write a picture of a report for each of the screens."""
+def make_pictures(report: Path) -> None:
+    """Write a picture of a report for each screen size."""
     assert CHROMIUM is not None
     with Browser(CHROMIUM) as browser:
         for name, (width, height) in SCREENS.items():
@@ -31,15 +31,15 @@ def take(report: Path) -> None:
 
 
 def main() -> int:
-    """Audit a sandbox and take the pictures."""
+    """Audit a sandbox and make the pictures."""
     if CHROMIUM is None:
-        sys.stderr.write("the pictures of the report stay as they are: there is no Chromium\n")
+        sys.stderr.write("the pictures of the report are unchanged: Chromium is not installed\n")
         return 0
     with tempfile.TemporaryDirectory() as home:
         with Terminal(Path(home)) as terminal:
             terminal.type('synadmin sandbox up && eval "$(synadmin sandbox env)"')
             terminal.type("synadmin audit -o html --output-file report.html")
-        take(Path(home) / "report.html")
+        make_pictures(Path(home) / "report.html")
     return 0
 
 

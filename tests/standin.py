@@ -1,10 +1,10 @@
-"""A stand-in for a server of a hundred thousand rooms: it answers what an audit asks, and holds none of it.
+"""A stand-in for a large homeserver: it computes the answers to the requests of an audit.
 
     python -m tests.standin --rooms 100000 --users 20000
 
-prints its base URL, and serves until its standard input ends. Room and user number ``n`` are what arithmetic
-says: room ``n`` is of user ``n % users``, who is in it with the next ones. Every fiftieth they left.
-``GET /standin`` tells how many requests it has had and how many at once.
+prints the base URL, and serves until its standard input ends. User ``n % users`` has created room ``n``. The
+creator and the users with the next numbers are its members; the creator has left every 50th room.
+``GET /standin`` returns the number of requests, the number of parallel requests, and the requests by path.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "big.example"
-LOST = 50  # every so manieth room was left by who made it
+LOST = 50  # the creator has left every 50th room, which is without control
 _ROOM = re.compile(r"/_synapse/admin/v1/rooms/!(\d+):[^/]+/(\w+)$")
 _ID = re.compile(r"/[!@][^/]+/")
 _USER = re.compile(r"/_synapse/admin/v[12]/users/@u(\d+):[^/]+(/\w+)?$")
 
 
 class Standin:
-    """What it answers, and what it has counted."""
+    """The answers of the server, and the requests that it has counted."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.rooms: int = options.rooms
         self.users: int = options.users
         self.delay: float = options.delay
-        self.strained: int | None = options.strained
-        self.gone: int | None = options.gone
-        self.broken: int | None = options.broken
+        self.slow_above: int | None = options.slow_above
+        self.missing_room: int | None = options.gone
+        self.failing_room: int | None = options.broken
         self.members: int = options.members
         self.version: str = options.version
         self.direct: int = options.direct
         self.asked: Counter[str] = Counter()
         self.requests = 0
-        self.under_way = 0
+        self.pending = 0
         self.at_once: list[int] = []
 
-    def patience(self) -> float:
-        """Return the seconds that an answer takes now."""
-        if self.strained is not None and self.under_way > self.strained:
-            return self.delay * 10 * self.under_way
+    def answer_delay(self) -> float:
+        """Return how many seconds the server waits before the next answer."""
+        if self.slow_above is not None and self.pending > self.slow_above:
+            return self.delay * 10 * self.pending
         return self.delay
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
-        """Return status and body."""
+        """Return the status and the body of an answer."""
         if path == "/_synapse/admin/v1/rooms":
             return 200, self._rooms(query)
         if path == "/_synapse/admin/v3/users":
@@ -65,13 +65,13 @@ class Standin:
         kind = _ID.sub("/…/", path + "/").rstrip("/") + " ".join(["", *query.get("type", [])])
         self.asked[kind] += 1
         if match := _ROOM.match(path):
-            return self._of_room(int(match[1]), match[2], query.get("type", [""])[0])
+            return self._room_answer(int(match[1]), match[2], query.get("type", [""])[0])
         if match := _USER.match(path):
-            return self._of_user(int(match[1]), match[2])
-        return self._of_the_server(path)
+            return self._user_answer(int(match[1]), match[2])
+        return self._server_answer(path)
 
     def room(self, number: int) -> dict[str, Any]:
-        """Return a room as the list has it."""
+        """Return a room of the room list."""
         return {
             "room_id": f"!{number}:{NAME}",
             "name": f"Room {number}",
@@ -91,7 +91,7 @@ class Standin:
         }
 
     def user(self, number: int) -> dict[str, Any]:
-        """Return an account as the list has it."""
+        """Return an account of the user list."""
         return {
             "name": f"@u{number}:{NAME}",
             "displayname": f"User {number}",
@@ -115,17 +115,19 @@ class Standin:
         page = {"users": [self.user(number) for number in numbers], "total": self.users}
         return page | ({"next_token": str(numbers.stop)} if numbers.stop < self.users else {})
 
-    def _of_room(self, number: int, what: str, event_type: str) -> tuple[int, Any]:
-        if number == self.broken:
+    def _room_answer(self, number: int, resource: str, event_type: str) -> tuple[int, Any]:
+        if number == self.failing_room:
             return 500, {"errcode": "M_UNKNOWN", "error": "Internal server error"}
-        if number in {self.gone, self.rooms}:
+        if number in {self.missing_room, self.rooms}:
             return 404, {"errcode": "M_NOT_FOUND", "error": "Room not found"}
-        if what == "members":
+        if resource == "members":
             members = [
-                self._member(number, place) for place in range(self.members + 1) if self._has(number, place)
+                self._member(number, index)
+                for index in range(self.members + 1)
+                if self._is_joined(number, index)
             ]
             return 200, {"members": members, "total": len(members)}
-        if what == "block":
+        if resource == "block":
             return 200, {"block": False}
         return 200, {"state": [one for one in self._state(number) if event_type in {"", one["type"]}]}
 
@@ -133,7 +135,7 @@ class Standin:
         creator = f"@u{number % self.users}:{NAME}"
         users = {} if self.version == "12" else {creator: 100}
         if number % 100 < self.direct and number % LOST:
-            users |= {self._member(number, place): 100 for place in range(self.members)}
+            users |= {self._member(number, index): 100 for index in range(self.members)}
         levels = {"users": users, "events": {"m.room.power_levels": 100}, "state_default": 50}
         state: list[tuple[str, str, dict[str, Any]]] = [
             ("m.room.create", "", {"room_version": self.version}),
@@ -141,36 +143,36 @@ class Standin:
             ("m.room.join_rules", "", {"join_rule": "invite"}),
             ("m.room.name", "", {"name": f"Room {number}"}),
         ]
-        for place in range(self.members + 1):
-            membership = "join" if self._has(number, place) else "leave"
-            state.append(("m.room.member", self._member(number, place), {"membership": membership}))
-        for place, (kind, key, content) in enumerate(state):
+        for index in range(self.members + 1):
+            membership = "join" if self._is_joined(number, index) else "leave"
+            state.append(("m.room.member", self._member(number, index), {"membership": membership}))
+        for index, (kind, key, content) in enumerate(state):
             event = {"type": kind, "state_key": key, "sender": creator, "content": content}
-            yield event | {"event_id": f"${number}-{place}", "room_id": f"!{number}:{NAME}"}
+            yield event | {"event_id": f"${number}-{index}", "room_id": f"!{number}:{NAME}"}
 
-    def _has(self, number: int, place: int) -> bool:
-        """Whether the user that many after a room's creator is in it."""
-        return bool(place) if number % LOST == 0 else place < self.members
+    def _is_joined(self, number: int, index: int) -> bool:
+        """Return whether a user is in a room. ``index`` is 0 for its creator, 1 for the next user."""
+        return bool(index) if number % LOST == 0 else index < self.members
 
-    def _member(self, number: int, place: int) -> str:
-        return f"@u{(number + place) % self.users}:{NAME}"
+    def _member(self, number: int, index: int) -> str:
+        return f"@u{(number + index) % self.users}:{NAME}"
 
-    def _of_user(self, number: int, what: str | None) -> tuple[int, Any]:
+    def _user_answer(self, number: int, resource: str | None) -> tuple[int, Any]:
         if number >= self.users:
             return 404, {"errcode": "M_NOT_FOUND", "error": "User not found"}
-        if what is None:
+        if resource is None:
             return 200, self.user(number) | {"suspended": False}
         rooms = [
             f"!{n}:{NAME}"
-            for place in range(self.members + 1)
-            for n in range((number - place) % self.users, self.rooms, self.users)
-            if self._has(n, place)
+            for index in range(self.members + 1)
+            for n in range((number - index) % self.users, self.rooms, self.users)
+            if self._is_joined(n, index)
         ]
-        if what == "/memberships":
+        if resource == "/memberships":
             return 200, {"memberships": dict.fromkeys(rooms, "join")}
         return 200, {"joined_rooms": rooms, "total": len(rooms)}
 
-    def _of_the_server(self, path: str) -> tuple[int, Any]:
+    def _server_answer(self, path: str) -> tuple[int, Any]:
         known: dict[str, Any] = {
             "/standin": {"requests": self.requests, "at_once": self.at_once, "asked": self.asked},
             "/_synapse/admin/v1/server_version": {"server_version": "1.163.2"},
@@ -193,7 +195,7 @@ def _page(query: dict[str, list[str]], total: int) -> range:
 
 
 class _Connection(asyncio.Protocol):
-    """A client's connection: requests without a body, one after the other."""
+    """The connection of a client, which sends requests without a body."""
 
     def __init__(self, standin: Standin) -> None:
         self._standin = standin
@@ -210,13 +212,13 @@ class _Connection(asyncio.Protocol):
             head, _, self._received = self._received.partition(b"\r\n\r\n")
             standin = self._standin
             standin.requests += 1
-            standin.under_way += 1
-            standin.at_once.append(standin.under_way)
+            standin.pending += 1
+            standin.at_once.append(standin.pending)
             del standin.at_once[:-1000]
             target = head.split(b" ", 2)[1].decode()
-            patience = standin.patience()
-            if patience:
-                asyncio.get_running_loop().call_later(patience, self._answer, target)
+            delay = standin.answer_delay()
+            if delay:
+                asyncio.get_running_loop().call_later(delay, self._answer, target)
             else:
                 self._answer(target)
 
@@ -224,14 +226,14 @@ class _Connection(asyncio.Protocol):
         parts = urlsplit(target)
         status, body = self._standin.answer(unquote(parts.path), parse_qs(parts.query))
         content = json.dumps(body).encode()
-        head = f"HTTP/1.1 {status} Whatever\r\nContent-Length: {len(content)}\r\n\r\n"
-        self._standin.under_way -= 1
+        head = f"HTTP/1.1 {status} Status\r\nContent-Length: {len(content)}\r\n\r\n"
+        self._standin.pending -= 1
         if self._transport is not None:
             self._transport.write(head.encode() + content)
 
 
 async def serve(standin: Standin, ended: asyncio.Event) -> None:
-    """Serve on a port of its own, which is printed, until it is to end."""
+    """Serve on a free port and print the base URL, until ``ended`` is set."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Connection(standin), "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)  # noqa: T201
@@ -241,7 +243,7 @@ async def serve(standin: Standin, ended: asyncio.Event) -> None:
 
 @contextmanager
 def running(*arguments: str) -> Iterator[str]:
-    """Have one serve in a process of its own while the block runs; its base URL."""
+    """Run a stand-in in a separate process while the block runs; yield its base URL."""
     command = [sys.executable, "-m", "tests.standin", *arguments]
     root = Path(__file__).parents[1]
     with subprocess.Popen(
@@ -256,28 +258,28 @@ def running(*arguments: str) -> Iterator[str]:
 
 
 async def main() -> None:
-    """Serve until the standard input ends: with the process that started it, however that ends."""
+    """Serve until the standard input ends. It ends together with the process that started the stand-in."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rooms", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--members", type=int, default=2, help="of each room")
-    parser.add_argument("--version", default="11", help="of each room")
-    parser.add_argument("--direct", type=int, default=0, help="per cent: rooms that all members control")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--members", type=int, default=2, help="members of each room")
+    parser.add_argument("--version", default="11", help="room version")
     parser.add_argument(
-        "--strained", type=int, help="with more at once, each takes ten times as long for each"
+        "--direct", type=int, default=0, help="percentage of rooms whose members all have control"
     )
-    parser.add_argument("--gone", type=int, help="a room that is listed and no more")
-    parser.add_argument("--broken", type=int, help="a room over which the server fails")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--slow-above", type=int, help="parallel requests above which each answer is slower")
+    parser.add_argument("--gone", type=int, help="number of a room that is only in the room list")
+    parser.add_argument("--broken", type=int, help="number of a room whose requests fail")
     options = parser.parse_args()
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def until_the_input_ends() -> None:
+    def wait_for_end_of_input() -> None:
         sys.stdin.read()
         loop.call_soon_threadsafe(ended.set)
 
-    threading.Thread(target=until_the_input_ends, daemon=True).start()
+    threading.Thread(target=wait_for_end_of_input, daemon=True).start()
     await serve(Standin(options), ended)
 
 

@@ -1,4 +1,4 @@
-"""What a run has written to its journal."""
+"""The journal of a test."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 
 def journal_of(home: Path) -> str:
-    """The journal of the runs with this home directory, as `journal export` prints it."""
+    """Return the journal in a home directory, in the format of `journal export`."""
     path = home / "state" / "synadmin" / "journal.sqlite3"
     return "".join(f"{json.dumps(entry, separators=(',', ':'))}\n" for entry in entries(path))
