@@ -1,4 +1,4 @@
-"""Addresses that administrators have: behind proxies, below a path, on a unix socket."""
+"""Homeserver addresses: behind a proxy, with a base path, and on a unix socket."""
 
 from __future__ import annotations
 
@@ -32,20 +32,22 @@ if TYPE_CHECKING:
 _START_TIMEOUT = 60.0  # seconds
 
 
-def _nginx(folder: Path, listen: str, locations: str) -> contextlib.AbstractContextManager[None]:
-    """Serve these locations until the test is over."""
-    return _running(folder, listen, f"server {{ listen {listen}; {locations} }}")
+def _running_nginx_server(
+    folder: Path, listen: str, locations: str
+) -> contextlib.AbstractContextManager[None]:
+    """Run nginx with one server that has these locations, until the block ends."""
+    return _running_nginx(folder, listen, f"server {{ listen {listen}; {locations} }}")
 
 
 @contextlib.contextmanager
-def _running(folder: Path, listen: str, servers: str) -> Iterator[None]:
-    """Run nginx until the test is over, and wait until it takes connections."""
+def _running_nginx(folder: Path, listen: str, servers: str) -> Iterator[None]:
+    """Run nginx with these servers until the block ends; wait until it accepts connections."""
     path = nginx_configuration(folder, servers)
     command = [program("nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
     process = subprocess.Popen(command, cwd=folder, env={"PATH": os.environ["PATH"]})
     until = time.monotonic() + _START_TIMEOUT
     try:
-        while not _answers(listen):
+        while not _accepts_connections(listen):
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.05)
@@ -55,7 +57,7 @@ def _running(folder: Path, listen: str, servers: str) -> Iterator[None]:
         process.wait(60)
 
 
-def _answers(listen: str) -> bool:
+def _accepts_connections(listen: str) -> bool:
     unix = listen.startswith("unix:")
     address: object = listen.removeprefix("unix:") if unix else ("127.0.0.1", int(listen.rpartition(":")[2]))
     with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as probe:
@@ -70,33 +72,33 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def behind(folder: Path) -> Iterator[Callable[[str], str]]:
-    """Serve these locations on a port of its own; return the base URL."""
+def start_nginx(folder: Path) -> Iterator[Callable[[str], str]]:
+    """Return a function that runs nginx with these locations on a free port, and returns the URL."""
     with contextlib.ExitStack() as stack:
 
         def serve(locations: str) -> str:
             listen = f"127.0.0.1:{free_port()}"
-            stack.enter_context(_nginx(folder, listen, locations))
+            stack.enter_context(_running_nginx_server(folder, listen, locations))
             return f"http://{listen}"
 
         yield serve
 
 
-BELOW_MATRIX = "location /matrix/ {{ rewrite_log off; rewrite ^/matrix(/.*)$ $1 break; proxy_pass {url}; }}"
-REFUSING = 'if ($request_uri ~* "%2F") {{ return 404; }} location / {{ proxy_pass {url}; }}'
+WITH_BASE_PATH = "location /matrix/ {{ rewrite_log off; rewrite ^/matrix(/.*)$ $1 break; proxy_pass {url}; }}"
+REFUSES_ESCAPED_SLASH = 'if ($request_uri ~* "%2F") {{ return 404; }} location / {{ proxy_pass {url}; }}'
 
 
 @pytest.mark.parametrize(
     "locations",
     [
         pytest.param("location / {{ proxy_pass {url}/; }}", id="decodes"),
-        pytest.param(REFUSING, id="refuses"),
+        pytest.param(REFUSES_ESCAPED_SLASH, id="refuses"),
     ],
 )
 def test_proxy_that_changes_slashes_in_ids_is_named(
-    homeserver: Homeserver, synadmin: Synadmin, behind: Callable[[str], str], locations: str
+    homeserver: Homeserver, synadmin: Synadmin, start_nginx: Callable[[str], str], locations: str
 ) -> None:
-    url = behind(locations.format(url=homeserver.url))
+    url = start_nginx(locations.format(url=homeserver.url))
     user = homeserver.register("with/slash")
     env = {"SYNADMIN_HOMESERVER": url}
 
@@ -110,9 +112,9 @@ def test_proxy_that_changes_slashes_in_ids_is_named(
 
 
 def test_proxy_that_keeps_ids_works(
-    homeserver: Homeserver, synadmin: Synadmin, behind: Callable[[str], str]
+    homeserver: Homeserver, synadmin: Synadmin, start_nginx: Callable[[str], str]
 ) -> None:
-    url = behind(f"location / {{ proxy_pass {homeserver.url}; }}")
+    url = start_nginx(f"location / {{ proxy_pass {homeserver.url}; }}")
     user = homeserver.register("another/slash")
 
     answer = synadmin("user", "show", user.user_id, "-o", "json", env={"SYNADMIN_HOMESERVER": url})
@@ -124,7 +126,7 @@ def test_proxy_that_keeps_ids_works(
 def test_rooms_are_listed_regained_and_audited_at_every_address(
     homeserver: Homeserver,
     synadmin: Synadmin,
-    behind: Callable[[str], str],
+    start_nginx: Callable[[str], str],
     folder: Path,
     kind: str,
 ) -> None:
@@ -133,11 +135,13 @@ def test_rooms_are_listed_regained_and_audited_at_every_address(
         if kind == "unix socket":
             path = f"{folder}/s"
             stack.enter_context(
-                _nginx(folder, f"unix:{path}", f"location / {{ proxy_pass {homeserver.url}; }}")
+                _running_nginx_server(
+                    folder, f"unix:{path}", f"location / {{ proxy_pass {homeserver.url}; }}"
+                )
             )
             address = f"unix://{path}"
         else:
-            address = behind(BELOW_MATRIX.format(url=homeserver.url)) + "/matrix"
+            address = start_nginx(WITH_BASE_PATH.format(url=homeserver.url)) + "/matrix"
         env = {"SYNADMIN_HOMESERVER": address}
 
         listed = synadmin("room", "list", "-o", "ndjson", env=env)
@@ -158,13 +162,13 @@ def test_well_known_base_url_may_have_a_path(
     chain, key, _ = written(folder, authority.issue_cert("localhost"), "name")
     authority.cert_pem.write_to_path(folder / "ca.pem")
     port = free_port()
-    named = json.dumps({"m.homeserver": {"base_url": f"https://localhost:{port}/matrix"}})
+    content = json.dumps({"m.homeserver": {"base_url": f"https://localhost:{port}/matrix"}})
     body = (
-        f"location = /.well-known/matrix/client {{ default_type application/json; return 200 '{named}'; }}"
-        + BELOW_MATRIX.format(url=homeserver.url)
+        f"location = /.well-known/matrix/client {{ default_type application/json; return 200 '{content}'; }}"
+        + WITH_BASE_PATH.format(url=homeserver.url)
     )
     env = {"SYNADMIN_HOMESERVER": f"localhost:{port}", "SYNADMIN_CA_FILE": f"{folder}/ca.pem"}
-    with _running(folder, f"127.0.0.1:{port}", nginx_server("localhost", port, chain, key, body)):
+    with _running_nginx(folder, f"127.0.0.1:{port}", nginx_server("localhost", port, chain, key, body)):
         answer = synadmin("whoami", "-o", "json", env=env)
         listed = synadmin("room", "list", "-o", "ndjson", env=env)
 
@@ -177,15 +181,15 @@ def test_synapse_on_a_unix_socket_is_reached(synadmin: Synadmin, folder: Path) -
     (folder / "synapse").mkdir()
     with Homeserver(folder / "synapse") as server:
         admin = server.admin
-    # The same server again, with the socket beside its port.
+    # The same server again, with a unix socket in addition to its port.
     record = folder / "synapse" / "sandbox.json"
-    facts = json.loads(record.read_text("utf-8"))
+    settings = json.loads(record.read_text("utf-8"))
     client = {"type": "http", "resources": [{"names": ["client", "keys"]}]}
     listeners = [
-        {"port": facts["port"], "bind_addresses": ["127.0.0.1"], **client},
+        {"port": settings["port"], "bind_addresses": ["127.0.0.1"], **client},
         {"path": f"{folder}/s", **client},
     ]
-    record.write_text(json.dumps(facts | {"extra_config": {"listeners": listeners}}), "utf-8")
+    record.write_text(json.dumps(settings | {"extra_config": {"listeners": listeners}}), "utf-8")
     env = {"SYNADMIN_HOMESERVER": f"unix://{folder}/s"}
     with Homeserver(folder / "synapse") as server:
         assert server.admin.user_id == admin.user_id

@@ -1,4 +1,4 @@
-"""Many rooms at once, under the rate limits that Synapse comes with: rows 20 to 22, and what they mean."""
+"""``room make-admin`` on many rooms with Synapse's default rate limits: rows 20 to 22 of the table."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _numbers = itertools.count(1)
 
 
 def new_admin(server: Homeserver) -> Person:
-    """A server administrator whom nobody has invited yet: invitations are counted by the invited."""
+    """Register a server admin without invitations: the rate limit counts invitations by invited user."""
     return server.register(f"chief-{next(_numbers)}", admin=True)
 
 
 def lost_rooms(server: Homeserver, promoter: Person, count: int) -> list[RoomId]:
-    """Private rooms that only the promoter has power in."""
+    """Make private rooms in which only the promoter has power."""
     with server.admin.lifted_limits(promoter):
         return [promoter.create_room(f"Lost {number}") for number in range(1, count + 1)]
 
 
-def override(person: Person) -> tuple[int | None, int | None]:
+def rate_limit_override(person: Person) -> tuple[int | None, int | None]:
     limits = person.synapse.users.ratelimit(person.user_id)
     return limits.messages_per_second, limits.burst_count
 
 
 def history(admin: Person, room_id: RoomId, chief: UserId) -> Counter[str]:
-    """How often levels were sent, and what became of the chief's membership, over the room's whole life."""
+    """Count the power levels events and the membership events of the admin in the history of a room."""
     path = f"/_synapse/admin/v1/rooms/{encoded(room_id)}/messages"
     events: list[dict[str, Any]] = admin.call("GET", path, query={"limit": 200, "dir": "b"})["chunk"]
     found: Counter[str] = Counter()
@@ -58,10 +58,11 @@ def history(admin: Person, room_id: RoomId, chief: UserId) -> Counter[str]:
     return found
 
 
-REGAINED = {"levels": 2, "invite": 1, "join": 1}  # the first levels are those that the room was made with
+# The first of the power levels events is part of the creation of the room.
+REGAINED = {"levels": 2, "invite": 1, "join": 1}
 
 
-# What Synapse does
+# Synapse's rate limits
 
 
 def test_row_20_sixth_private_room_of_a_promoter_hits_the_rate_limit(
@@ -113,17 +114,17 @@ def test_row_22_override_on_the_caller_lifts_all_limits(
         ] * 5 + [429]
 
 
-# What the command makes of it
+# The command
 
 
-def regaining(
+def running_make_admin(
     home: Path, server: Homeserver, acting: Person, rooms: list[RoomId]
 ) -> AbstractContextManager[subprocess.Popen[str]]:
-    """The command at work on these rooms."""
+    """Start the command for these rooms in the background."""
     return running(home, server.url, acting, "room", "make-admin", *rooms, "--yes", "-o", "ndjson")
 
 
-def lines(process: subprocess.Popen[str], count: int) -> list[dict[str, Any]]:
+def read_records(process: subprocess.Popen[str], count: int) -> list[dict[str, Any]]:
     assert process.stdout is not None
     return [json.loads(process.stdout.readline()) for _ in range(count)]
 
@@ -141,7 +142,7 @@ def test_thirty_private_rooms_are_regained_without_rate_limit_waits(
     assert {(record["outcome"], record["control"]) for record in records} == {("done", True)}
     assert answer.stderr.splitlines()[-1] == "30 rooms: 30 done."
     assert "the server asks to wait" not in answer.stderr
-    assert override(chief) == (None, None)
+    assert rate_limit_override(chief) == (None, None)
     for room_id in rooms:
         assert history(chief, room_id, chief.user_id) == REGAINED
         after = room_state(chief, room_id, chief.user_id)
@@ -154,7 +155,7 @@ def test_thirty_private_rooms_are_regained_without_rate_limit_waits(
     assert all(history(chief, room_id, chief.user_id) == REGAINED for room_id in rooms)
 
 
-@pytest.mark.parametrize("earlier", [(5, 50), (0, 0)], ids=["of its own", "lifted already"])
+@pytest.mark.parametrize("earlier", [(5, 50), (0, 0)], ids=["custom limits", "no limits"])
 def test_earlier_rate_limit_override_is_restored(
     default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin, earlier: tuple[int, int]
 ) -> None:
@@ -163,7 +164,7 @@ def test_earlier_rate_limit_override_is_restored(
     chief.synapse.users.set_ratelimit(chief.user_id, messages_per_second=earlier[0], burst_count=earlier[1])
     answer = synadmin("room", "make-admin", *rooms, "--yes", server=default_limits, acting=chief)
     assert answer.code == 0, answer.stderr
-    assert override(chief) == earlier
+    assert rate_limit_override(chief) == earlier
 
 
 def test_next_run_finishes_a_killed_run_without_repeating_changes(
@@ -172,17 +173,17 @@ def test_next_run_finishes_a_killed_run_without_repeating_changes(
     chief = new_admin(default_limits)
     rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 30)
     for count in (7, 16):
-        with regaining(tmp_path, default_limits, chief, rooms) as process:
-            lines(process, count)
+        with running_make_admin(tmp_path, default_limits, chief, rooms) as process:
+            read_records(process, count)
             process.kill()
-        assert override(chief) == (0, 0), "killed too late to show anything"
-    with regaining(tmp_path, default_limits, chief, rooms) as process:
+        assert rate_limit_override(chief) == (0, 0), "the run was killed too late for the test"
+    with running_make_admin(tmp_path, default_limits, chief, rooms) as process:
         stdout, stderr = process.communicate()
     assert process.returncode == 0, stderr
     assert "before it could revert this" in stderr
     records = [json.loads(line) for line in stdout.splitlines()]
     assert [(record["outcome"], record["control"]) for record in records] == [("done", True)] * 30
-    assert override(chief) == (None, None)
+    assert rate_limit_override(chief) == (None, None)
     for room_id in rooms:
         assert history(chief, room_id, chief.user_id) == REGAINED
 
@@ -193,38 +194,40 @@ def test_run_over_one_room_reverts_what_a_killed_run_left(
     chief = new_admin(default_limits)
     chief.synapse.users.set_ratelimit(chief.user_id, messages_per_second=7, burst_count=70)
     rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 8)
-    with regaining(tmp_path, default_limits, chief, rooms) as process:
-        lines(process, 2)
+    with running_make_admin(tmp_path, default_limits, chief, rooms) as process:
+        read_records(process, 2)
         process.kill()
-    assert override(chief) == (0, 0)
+    assert rate_limit_override(chief) == (0, 0)
     answer = synadmin("room", "make-admin", rooms[0], "--yes", server=default_limits, acting=chief)
     assert answer.code == 0, answer.stderr
-    assert override(chief) == (7, 70)
+    assert rate_limit_override(chief) == (7, 70)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
 def test_interrupted_run_restores_rate_limits_at_once(
     default_limits: Homeserver, newcomer: Newcomer, tmp_path: Path, number: signal.Signals
 ) -> None:
     chief = new_admin(default_limits)
     rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 12)
-    with regaining(tmp_path, default_limits, chief, rooms) as process:
-        finished = lines(process, 2)
-        assert override(chief) == (0, 0)
+    with running_make_admin(tmp_path, default_limits, chief, rooms) as process:
+        finished = read_records(process, 2)
+        assert rate_limit_override(chief) == (0, 0)
         process.send_signal(number)
         stdout, stderr = process.communicate()
     finished += [json.loads(line) for line in stdout.splitlines()]
-    # The one in the middle of which it was, unless that was between two.
-    broken_off = [one for one in finished if one["reason"] == "interrupted"]
-    assert [one["outcome"] for one in broken_off] in ([], ["failed"])
-    finished = [one for one in finished if one not in broken_off]
+    # The room that the interruption stopped. There is none if it came between two rooms.
+    interrupted_rooms = [record for record in finished if record["reason"] == "interrupted"]
+    assert [record["outcome"] for record in interrupted_rooms] in ([], ["failed"])
+    finished = [record for record in finished if record not in interrupted_rooms]
     assert process.returncode == 130
-    assert override(chief) == (None, None)
-    assert len(finished) < 12, "interrupted too late to show anything"
+    assert rate_limit_override(chief) == (None, None)
+    assert len(finished) < 12, "the run was interrupted too late for the test"
     assert "synadmin: interrupted" in stderr
     assert f"{len(finished)} done" in stderr or f"{len(finished) - 1} done" in stderr
     assert "Traceback" not in stderr
-    # What was reported is so, and what was not begun is as it was.
+    # Reported rooms are regained. Rooms that were not started are unchanged.
     for room_id in rooms[: len(finished)]:
         assert history(chief, room_id, chief.user_id) == REGAINED
     for room_id in rooms[len(finished) + 2 :]:
@@ -260,7 +263,7 @@ def test_room_without_its_invitation_is_failed_until_a_later_run(
         assert record["membership"] == {"before": "leave", "after": "leave"}
         assert "The rate limit lasts for" in record["message"]
         assert history(chief, room_id, chief.user_id) == {"levels": 2}
-    # With enough rooms to lift the limits for, it goes through.
+    # With more rooms the command lifts the rate limits, and the invitation succeeds.
     rooms = [room_id, *lost_rooms(default_limits, promoter, 3)]
     answer = synadmin("room", "make-admin", *rooms, "--yes", server=default_limits, acting=chief)
     assert answer.code == 0, answer.stderr
@@ -268,7 +271,7 @@ def test_room_without_its_invitation_is_failed_until_a_later_run(
 
 
 def test_keep_limits_reports_each_wait(newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path) -> None:
-    # Few enough that the command meets the limit on a busy machine too.
+    # The limits are low, so that the command reaches them on a busy machine too.
     limits = {"rc_message": {"per_second": 0.7, "burst_count": 5}}
     with Homeserver(server_name="slow.example", extra_config=limits) as server:
         chief = new_admin(server)

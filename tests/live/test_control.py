@@ -1,4 +1,4 @@
-"""One file says who controls which rooms: planned, applied, checked, exported, and finished after a kill."""
+"""``control plan``, ``apply``, ``check`` and ``export``, also after a killed run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TIMEOUT = 90  # seconds
 
 @dataclass
 class Club:
-    """Rooms of all kinds, most of them not as the file says, and the people in them."""
+    """Rooms of several kinds, most of them different from the control file, and their users."""
 
     alice: Person
     bob: Person
@@ -49,8 +49,8 @@ def write_entry(folder: Path, room_id: RoomId, lines: str) -> str:
     return str(path)
 
 
-def until_listed(admin: Person, room_id: RoomId) -> None:
-    """Wait until the list of rooms shows an alias: Synapse writes it there a little later."""
+def wait_until_listed(admin: Person, room_id: RoomId) -> None:
+    """Wait until the room list shows the alias of a room: Synapse updates the list with a delay."""
     until = time.monotonic() + _TIMEOUT
     while admin.synapse.rooms.get(room_id).canonical_alias is None:
         if time.monotonic() > until:
@@ -60,14 +60,14 @@ def until_listed(admin: Person, room_id: RoomId) -> None:
 
 @pytest.fixture
 def club(newcomer: Newcomer, homeserver: Homeserver) -> Club:
-    """Alice's club: a space with rooms; Bob shall have control of all, Carol moderates, Dave loses it."""
+    """Return a space with rooms. The file names Alice and Bob as admins, Carol as a moderator, not Dave."""
     alice, bob, carol, dave = (newcomer(name) for name in ("alice", "bob", "carol", "dave"))
     number = alice.user_id.partition(":")[0].rpartition("-")[2]
     rooms = {
         "sole": alice.make_room("Sole admin", members=[carol]),
         "public": alice.make_room("Public", public=True, alias=f"club-{number}-public"),
         "pair": alice.make_room("Two admins", members=[bob], users={bob: 100, carol: 50}),
-        "extra": alice.make_room("Dave has control, too", members=[dave], users={dave: 100}),
+        "extra": alice.make_room("Dave has control too", members=[dave], users={dave: 100}),
         "above": alice.make_room(
             "Dave has left with the level",
             left=[dave],
@@ -77,7 +77,7 @@ def club(newcomer: Newcomer, homeserver: Homeserver) -> Club:
         "left": alice.make_room("Its admin has left", members=[carol], left=[alice]),
         "hidden": alice.make_room("Banned", banned=[bob]),
     }
-    until_listed(homeserver.admin, rooms["public"])
+    wait_until_listed(homeserver.admin, rooms["public"])
     space = alice.make_room("The club", space=True, alias=f"club-{number}-space")
     for room_id in rooms.values():
         alice.send_state(space, "m.space.child", {"via": [alice.server_name]}, room_id)
@@ -156,32 +156,33 @@ def test_control_plan_shows_each_difference_and_changes_nothing(
     assert (found["version"], found["unmatched"]) == (1, [])
     records = by_room(found)
     assert records.keys() == {*club.rooms.values(), club.space, club.lost}
-    of = {name: records[room_id] for name, room_id in club.rooms.items()}
-    assert (of["pair"]["outcome"], of["pair"]["changes"], of["pair"]["steps"]) == ("in-order", [], [])
-    assert changes_of(of["sole"]) == {("admin", bob), ("moderator", carol)}
-    assert changes_of(of["extra"]) == {("admin", bob), ("moderator", carol), ("lower", dave)}
-    assert of["extra"]["steps"][-1] == {
+    by_name = {name: records[room_id] for name, room_id in club.rooms.items()}
+    pair = by_name["pair"]
+    assert (pair["outcome"], pair["changes"], pair["steps"]) == ("in-order", [], [])
+    assert changes_of(by_name["sole"]) == {("admin", bob), ("moderator", carol)}
+    assert changes_of(by_name["extra"]) == {("admin", bob), ("moderator", carol), ("lower", dave)}
+    assert by_name["extra"]["steps"][-1] == {
         "action": "set-level",
-        "as": dave,  # nobody else in the room stands above this level
+        "as": dave,  # no other user in the room has a higher level
         "status": "planned",
         "detail": f"As {dave} set {dave} to the default level.",
     }
-    assert {change["subject"] for change in of["public"]["changes"]} == {
+    assert {change["subject"] for change in by_name["public"]["changes"]} == {
         bob, "join_rule", "history_visibility", "guest_access", "encryption", "directory", "retention",
         "server_acl",
     }  # fmt: skip
-    assert {record["outcome"] for name, record in of.items() if name != "pair"} == {"planned"}
-    above = of["above"]  # 100 is enough for control; Make Room Admin gives the level of Alice
+    assert {record["outcome"] for name, record in by_name.items() if name != "pair"} == {"planned"}
+    above = by_name["above"]  # 100 is enough for control, but Make Room Admin gives the level of Alice
     assert [change["after"] for change in above["changes"] if change["subject"] == bob] == [
         {"level": 150, "membership": "join"}
     ]
     assert f"Give {bob} level 150" in " ".join(step["detail"] for step in above["steps"])
-    assert of["sole"]["warnings"] == []
+    assert by_name["sole"]["warnings"] == []
     lost = records[club.lost]
     assert (lost["entry"], lost["outcome"], lost["reason"]) == ("lost", "refused", "no-local-power")
-    unasked = synadmin("control", "apply", file)
-    assert (unasked.code, unasked.stdout) == (2, "")
-    assert "Change 8 rooms as planned?" in unasked.stderr
+    without_terminal = synadmin("control", "apply", file)
+    assert (without_terminal.code, without_terminal.stdout) == (2, "")
+    assert "Change 8 rooms as planned?" in without_terminal.stderr
     assert events_of(homeserver.admin, club) == before
 
     text = synadmin("control", "plan", file)
@@ -228,8 +229,8 @@ def test_apply_sets_rooms_and_check_finds_drift(
     club.alice.set_power(club.rooms["extra"], {club.dave: 100})
     club.bob.leave(club.rooms["sole"])
     club.alice.send_state(public, "m.room.join_rules", {"join_rule": "public"})
-    drifted = by_room(document(synadmin, "check", file, code=10))
-    assert {room: changes_of(record) for room, record in drifted.items() if record["changes"]} == {
+    changed = by_room(document(synadmin, "check", file, code=10))
+    assert {room: changes_of(record) for room, record in changed.items() if record["changes"]} == {
         club.rooms["extra"]: {("lower", dave)},
         club.rooms["sole"]: {("admin", bob)},
         public: {("setting", "join_rule")},
@@ -274,14 +275,14 @@ def test_announcement_is_sent_once_to_a_changed_room(
     file.write_text(f"version = 1\n[[rooms]]\n{entry}", "utf-8")
     text = f"Bob is an admin of this room now: {room_id}"
     command = ("control", "apply", str(file), "--yes", "--announce", text)
-    alone = synadmin(*command, "--dry-run")
-    assert alone.code == 0, alone.stderr
+    dry_run = synadmin(*command, "--dry-run")
+    assert dry_run.code == 0, dry_run.stderr
     for _ in range(2):
         answer = synadmin(*command, "--allow", "impersonate")
         assert answer.code == 0, answer.stderr
     events = synadmin("room", "messages", room_id, "-o", "ndjson").stdout.splitlines()
-    said = [event["sender"] for event in map(json.loads, events) if event["content"].get("body") == text]
-    assert said == [bob.user_id]
+    senders = [event["sender"] for event in map(json.loads, events) if event["content"].get("body") == text]
+    assert senders == [bob.user_id]
 
 
 def test_others_keep_control_until_new_admins_joined(
@@ -312,7 +313,7 @@ match = {{ alias = "#no-such-alias-*:{club.alice.server_name}" }}
         club.alice.user_id, club.bob.user_id, club.dave.user_id,
     }  # fmt: skip
     club.bob.join(room_id)
-    # Each of the others can be lowered by itself alone, which takes acting as them.
+    # Users with the same level can only lower themselves, so synadmin must impersonate them.
     nowhere, record = document(synadmin, "apply", str(path), "--yes", code=5)["rooms"]
     assert (record["outcome"], record["reason"]) == ("refused", "needs-impersonate")
     found = document(synadmin, "apply", str(path), "--yes", "--allow", "impersonate", code=6)
@@ -333,7 +334,7 @@ nobody_else = true
 allow = "impersonate"
 """
     path = write_entry(tmp_path, room_id, lines)
-    # Two changes of the levels: after the first one, its invitation is used up.
+    # The levels change twice. The server admin makes the first change, and leaves after it.
     (planned,) = document(synadmin, "plan", path)["rooms"]
     (record,) = document(synadmin, "apply", path, "--yes")["rooms"]
     assert (record["outcome"], record["reason"]) == ("done", None)
@@ -354,7 +355,7 @@ admins = ["{bob.user_id}"]
 moderators = {{ level = 10, users = ["{alice.user_id}"] }}
 """
     path = write_entry(tmp_path, room_id, lines)
-    # The server admin joins, makes Bob an admin and leaves: the invitation is used up.
+    # The server admin joins, makes Bob an admin and leaves. It has no invitation for a second join.
     for arguments in (("plan", path), ("apply", path, "--yes")):
         code = 5 if arguments[0] == "apply" else 0
         (record,) = document(synadmin, *arguments, code=code)["rooms"]

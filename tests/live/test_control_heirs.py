@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from tests.live.conftest import Newcomer, Synadmin
 
 DAY = 86_400_000
-_TIMEOUT = 90  # seconds until Synapse has written down who was there
+_TIMEOUT = 90  # seconds until Synapse has recorded the last requests
 
 
-def set_back(server: Homeserver, who: Person, days: int) -> None:
-    """Make a user's last request one of long ago, once Synapse has written down the real one."""
+def backdate_last_request(server: Homeserver, who: Person, days: int) -> None:
+    """Move a user's last request into the past, after Synapse has recorded the real one."""
     then = int(time.time() * 1000) - days * DAY
     until = time.monotonic() + _TIMEOUT
     with sqlite3.connect(server.directory / "homeserver.db", timeout=_TIMEOUT) as database:
-        seen = "SELECT COUNT(*) FROM devices WHERE user_id = ? AND last_seen IS NOT NULL"
-        while not database.execute(seen, (who.user_id,)).fetchone()[0]:
+        seen_devices = "SELECT COUNT(*) FROM devices WHERE user_id = ? AND last_seen IS NOT NULL"
+        while not database.execute(seen_devices, (who.user_id,)).fetchone()[0]:
             if time.monotonic() > until:
-                pytest.fail("Synapse has not written down the user's last request")
+                pytest.fail("Synapse has not recorded the user's last request")
             time.sleep(0.2)
         database.execute("UPDATE users SET creation_ts = ? WHERE name = ?", (then // 1000, who.user_id))
         database.execute("UPDATE devices SET last_seen = ? WHERE user_id = ?", (then, who.user_id))
@@ -36,7 +36,7 @@ def set_back(server: Homeserver, who: Person, days: int) -> None:
     database.close()
 
 
-def only(synadmin: Synadmin, *arguments: str, code: int) -> dict[str, Any]:
+def only_record(synadmin: Synadmin, *arguments: str, code: int) -> dict[str, Any]:
     answer = synadmin("control", *arguments, "-o", "json")
     assert answer.code == code, (answer.stdout, answer.stderr)
     (record,) = json.loads(answer.stdout)["rooms"]
@@ -66,8 +66,8 @@ notify = "30d"
     file = str(path)
     assert synadmin("control", "check", file).code == 0
 
-    set_back(homeserver, alice, 200)
-    record = only(synadmin, "check", file, code=10)
+    backdate_last_request(homeserver, alice, 200)
+    record = only_record(synadmin, "check", file, code=10)
     (change,) = record["changes"]
     assert (change["kind"], change["subject"], change["before"]) == ("heir", dora.user_id, None)
     assert [step["action"] for step in record["steps"]] == ["notify"]
@@ -78,35 +78,37 @@ notify = "30d"
     assert (finding["subject"]["id"], finding["details"]["heirs"]) == (room_id, [dora.user_id])
     assert finding["fix"] == f"synadmin control plan {file}"
 
-    record = only(synadmin, "apply", file, "--yes", code=0)
+    record = only_record(synadmin, "apply", file, "--yes", code=0)
     assert (record["outcome"], [step["status"] for step in record["steps"]]) == ("pending", ["done"])
     (notices,) = admin.synapse.users.memberships(alice.user_id).memberships.keys() - rooms
-    result = [event.content.get("body", "") for event in admin.synapse.events.messages(notices, page_size=50)]
-    assert [body for body in result if dora.user_id in body and room_id in body]
+    bodies = [event.content.get("body", "") for event in admin.synapse.events.messages(notices, page_size=50)]
+    assert [body for body in bodies if dora.user_id in body and room_id in body]
 
-    # Notified, and the time has not come: no second notice.
-    assert only(synadmin, "check", file, code=10)["steps"] == []
-    record = only(synadmin, "apply", file, "--yes", code=0)
+    # The notice was sent and its period has not ended, so there is no second notice.
+    assert only_record(synadmin, "check", file, code=10)["steps"] == []
+    record = only_record(synadmin, "apply", file, "--yes", code=0)
     assert (record["outcome"], record["steps"]) == ("pending", [])
-    again = [event.content.get("body", "") for event in admin.synapse.events.messages(notices, page_size=50)]
-    assert again == result
+    bodies_again = [
+        event.content.get("body", "") for event in admin.synapse.events.messages(notices, page_size=50)
+    ]
+    assert bodies_again == bodies
     event = admin.levels_event(room_id)
     assert event is not None
     assert event["content"]["users"] == {alice.user_id: 100}
 
     (notified,) = (tmp_path / "state" / "synadmin" / "control").glob("*.json")
     times = json.loads(notified.read_text("utf-8"))
-    times["notified"] = {room: told_at - 31 * DAY for room, told_at in times["notified"].items()}
+    times["notified"] = {room: notified_at - 31 * DAY for room, notified_at in times["notified"].items()}
     notified.write_text(json.dumps(times), "utf-8")
-    set_back(homeserver, alice, 1)  # she is active again: nothing is handed over
+    backdate_last_request(homeserver, alice, 1)  # Alice is active again, so the heirs get no control
     assert synadmin("control", "check", file).code == 0
-    assert only(synadmin, "apply", file, "--yes", code=0)["outcome"] == "in-order"
+    assert only_record(synadmin, "apply", file, "--yes", code=0)["outcome"] == "in-order"
     event = admin.levels_event(room_id)
     assert event is not None
     assert event["content"]["users"] == {alice.user_id: 100}
 
-    set_back(homeserver, alice, 200)
-    record = only(synadmin, "apply", file, "--yes", code=0)
+    backdate_last_request(homeserver, alice, 200)
+    record = only_record(synadmin, "apply", file, "--yes", code=0)
     assert (record["outcome"], [change["kind"] for change in record["changes"]]) == ("done", ["heir"])
     event = admin.levels_event(room_id)
     assert event is not None

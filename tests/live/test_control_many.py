@@ -1,6 +1,6 @@
-"""Control as code on many rooms, all that there are on a server: how it is used, and what a check costs.
+"""The control commands on all rooms of a server, and the number of requests of a check.
 
-``SYNADMIN_TEST_ROOMS=60`` takes sixty rooms instead of ten.
+``SYNADMIN_TEST_ROOMS=60`` uses sixty rooms instead of ten.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ _REQUEST = re.compile(r"^(GET|PUT|POST|DELETE) /", re.MULTILINE)
 
 
 @pytest.fixture
-def alone() -> Iterator[Homeserver]:
-    """A Synapse with the rooms of this test and no others, and the rate limits that it comes with."""
+def separate_server() -> Iterator[Homeserver]:
+    """Return a Synapse that has only the rooms of this test, with the default rate limits."""
     with Homeserver(server_name="many.example", default_rate_limits=True) as server:
         yield server
 
 
 def test_many_rooms_match_the_control_file(
-    alone: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+    separate_server: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
-    admin = alone.admin
-    alice, bob, carol, dave = (newcomer(name, server=alone) for name in ("alice", "bob", "carol", "dave"))
+    admin = separate_server.admin
+    alice, bob, carol, dave = (
+        newcomer(name, server=separate_server) for name in ("alice", "bob", "carol", "dave")
+    )
     kinds: tuple[dict[str, Any], ...] = (
         {"members": [carol]},
         {"members": [bob], "users": {bob: 100, carol: 50}},
@@ -67,7 +69,7 @@ history_visibility = "shared"
     )
 
     def control(*arguments: str, code: int = 0) -> dict[RoomId, dict[str, Any]]:
-        answer = synadmin("control", *arguments, "-o", "json", server=alone)
+        answer = synadmin("control", *arguments, "-o", "json", server=separate_server)
         assert answer.code == code, (answer.stdout, answer.stderr)
         assert "the server asks to wait" not in answer.stderr
         return {record["room_id"]: record for record in json.loads(answer.stdout)["rooms"]}
@@ -81,13 +83,13 @@ history_visibility = "shared"
     assert outcomes(planned) == {"in-order": share, "planned": 4 * share}
     assert outcomes(control("apply", "control.toml", "--yes")) == {"in-order": share, "done": 4 * share}
     assert {admin.membership(room_id, bob) for room_id in rooms} == {"join"}
-    again = synadmin("-v", "control", "apply", "control.toml", "--yes", server=alone)
+    again = synadmin("-v", "control", "apply", "control.toml", "--yes", server=separate_server)
     assert (again.code, {*_REQUEST.findall(again.stderr)}) == (0, {"GET"}), again.stderr
 
-    quiet = synadmin("control", "check", "control.toml", server=alone)
+    quiet = synadmin("control", "check", "control.toml", server=separate_server)
     assert (quiet.code, quiet.stdout, quiet.stderr) == (0, "", "")
-    check = synadmin("-v", "control", "check", "control.toml", server=alone)
-    audit = synadmin("-v", "audit", "rooms", "--fail-on", "never", "-o", "json", server=alone)
+    check = synadmin("-v", "control", "check", "control.toml", server=separate_server)
+    audit = synadmin("-v", "audit", "rooms", "--fail-on", "never", "-o", "json", server=separate_server)
     assert (check.code, audit.code, json.loads(audit.stdout)["checked"]["rooms"]) == (0, 0, ROOMS)
     costs = [len(_REQUEST.findall(answer.stderr)) for answer in (check, audit)]
     assert 0 < costs[0] <= 1.2 * costs[1], costs
@@ -109,7 +111,7 @@ history_visibility = "shared"
     }
     assert outcomes(control("apply", "control.toml", "--yes")) == {"in-order": ROOMS - 3, "done": 3}
 
-    answer = synadmin("control", "export", "exported.toml", "--settings", server=alone)
+    answer = synadmin("control", "export", "exported.toml", "--settings", server=separate_server)
     assert answer.code == 0, answer.stderr
     exported = control("plan", "exported.toml")
     assert exported.keys() == {*rooms}

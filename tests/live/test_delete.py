@@ -1,4 +1,4 @@
-"""Deleting rooms and purging their history, judged from what Synapse holds afterwards."""
+"""``room delete`` and ``room purge-history``, checked by the state of Synapse afterwards."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def test_new_room_for_an_unusable_account_is_refused(
 ) -> None:
     alice, heir = newcomer("alice"), newcomer("heir")
     room_id = alice.make_room("keep me")
-    named = heir.user_id
+    new_owner = heir.user_id
     if state == "missing":
-        named = homeserver.user_id("nobody-has-this-name")
+        new_owner = homeserver.user_id("nobody-has-this-name")
     elif state == "suspended":
         homeserver.admin.synapse.users.suspend(heir.user_id, suspend=True)
     else:
         homeserver.admin.modify_user(heir, **{state: True})
     for option in ("--dry-run", "--yes"):
-        answer = synadmin("room", "delete", room_id, "--new-room-user", named, option)
+        answer = synadmin("room", "delete", room_id, "--new-room-user", new_owner, option)
         assert (answer.code, answer.stdout) == (code, ""), answer
     assert homeserver.admin.synapse.rooms.members(room_id).members == (alice.user_id,)
 
@@ -63,18 +63,18 @@ def test_new_room_is_named_where_a_member_was_not_moved(
     homeserver.admin.synapse.users.modify(bob.user_id, locked=True)
     answer = synadmin("room", "delete", room_id, "--new-room-user", alice.user_id, "--yes", "-o", "json")
     (record,) = json.loads(answer.stdout)
-    inside = bob.user_id in homeserver.admin.synapse.rooms.members(record["new_room_id"]).members
-    assert inside == (record["outcome"] == "done"), record
+    bob_is_member = bob.user_id in homeserver.admin.synapse.rooms.members(record["new_room_id"]).members
+    assert bob_is_member == (record["outcome"] == "done"), record
 
 
 def test_room_known_by_an_invitation_is_deleted(
     federation: tuple[Homeserver, Homeserver], synadmin: Synadmin
 ) -> None:
     ours, theirs = federation
-    for fate in ("pending", "rejected"):
-        alice, bob = ours.register(f"invited-{fate}"), theirs.register(f"inviter-{fate}")
+    for invitation in ("pending", "rejected"):
+        alice, bob = ours.register(f"invited-{invitation}"), theirs.register(f"inviter-{invitation}")
         room_id = bob.make_room(invited=[alice])
-        if fate == "rejected":
+        if invitation == "rejected":
             alice.leave(room_id)
         answer = synadmin("room", "delete", room_id, "--yes", server=ours)
         assert answer.code == 0, answer

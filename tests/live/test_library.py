@@ -1,4 +1,4 @@
-"""The library against a real Synapse: the code of docs/library.md runs, and tasks say what a room holds."""
+"""The library on a real Synapse: the code of docs/library.md, and the outcomes of its methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in and out, as the sandbox's Synapse really does it."""
+"""``login``, ``logout`` and ``whoami`` on a real Synapse."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
     from tests.live.conftest import Newcomer, Synadmin
 
-# Whoever signs in has no token yet.
+# Before the login there is no token.
 NO_TOKEN = {"SYNADMIN_ACCESS_TOKEN": ""}
 
 
-def _kept(tmp_path: Path) -> dict[str, str]:
+def _saved_settings(tmp_path: Path) -> dict[str, str]:
     path = tmp_path / "config" / "synadmin" / "default.env"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     return dict(line.split("=", 1) for line in path.read_text().splitlines())
 
 
-def _is_good(homeserver: Homeserver, token: str) -> bool:
+def _is_valid(homeserver: Homeserver, token: str) -> bool:
     with Synapse(homeserver.url, token=token) as synapse:
         try:
             synapse.client_server.whoami()
@@ -46,16 +46,16 @@ def test_login_with_password_and_logout(
     answer = synadmin("login", name, stdin=f"{homeserver.password}\n", env=NO_TOKEN)
     assert (answer.code, answer.stdout) == (0, "")
     assert f"Signed in as {user}, a server admin." in answer.stderr
-    token = _kept(tmp_path)["SYNADMIN_ACCESS_TOKEN"]
-    assert token != homeserver.admin.token  # a session of its own
-    assert _is_good(homeserver, token)
+    token = _saved_settings(tmp_path)["SYNADMIN_ACCESS_TOKEN"]
+    assert token != homeserver.admin.token  # a separate session
+    assert _is_valid(homeserver, token)
 
     assert synadmin("whoami", env=NO_TOKEN).code == 0
     answer = synadmin("logout", env=NO_TOKEN)
     assert answer.code == 0
-    assert not _is_good(homeserver, token)
-    assert "SYNADMIN_ACCESS_TOKEN" not in _kept(tmp_path)
-    assert _is_good(homeserver, homeserver.admin.token)  # the user's other sessions stay
+    assert not _is_valid(homeserver, token)
+    assert "SYNADMIN_ACCESS_TOKEN" not in _saved_settings(tmp_path)
+    assert _is_valid(homeserver, homeserver.admin.token)  # the user's other sessions stay
     assert synadmin("whoami", env=NO_TOKEN).code == 2
 
     journal = journal_of(tmp_path)
@@ -69,7 +69,8 @@ def test_token_from_a_pipe_is_saved(homeserver: Homeserver, synadmin: Synadmin, 
     token = homeserver.admin.token
     answer = synadmin("login", "--token", stdin=f"{token}\n", env=NO_TOKEN)
     assert answer.code == 0
-    assert _kept(tmp_path) == {"SYNADMIN_HOMESERVER": homeserver.url, "SYNADMIN_ACCESS_TOKEN": token}
+    saved = {"SYNADMIN_HOMESERVER": homeserver.url, "SYNADMIN_ACCESS_TOKEN": token}
+    assert _saved_settings(tmp_path) == saved
     assert token not in answer.stderr
 
 

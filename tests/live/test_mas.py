@@ -1,4 +1,4 @@
-"""What the Matrix Authentication Service decides is refused: Synapse would say yes, and it would not hold."""
+"""Refuse changes that the Matrix Authentication Service manages: in Synapse they would have no effect."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_changes_that_mas_manages_are_refused_before_any_request(
         assert (answer.code, answer.stdout) == (5, ""), (arguments, answer)
         assert "Matrix Authentication Service" in answer.stderr
         assert command in answer.stderr, arguments
-        assert {one.method for one in delegated.server.processed()[sent:]} <= {"GET"}, arguments
+        assert {request.method for request in delegated.server.processed()[sent:]} <= {"GET"}, arguments
     after = delegated.admin.synapse.users.get(rose.user_id).as_sent()
     assert {**after, "last_seen_ts": before["last_seen_ts"]} == before
     with pytest.raises(NotFoundError):
@@ -82,7 +82,8 @@ def test_display_name_and_phone_number_are_changed_in_synapse(
     answer = synadmin(*arguments, "--yes", server=delegated.server, acting=delegated.admin)
     assert answer.code == 0, answer.stderr
     daisy = delegated.admin.synapse.users.get(delegated.server.user_id("daisy"))
-    assert (daisy.displayname, [one.address for one in daisy.threepids]) == ("Daisy", ["44123456789"])
+    addresses = [threepid.address for threepid in daisy.threepids]
+    assert (daisy.displayname, addresses) == ("Daisy", ["44123456789"])
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry-run"])
@@ -96,7 +97,7 @@ def test_logout_says_that_the_session_continues(
     assert "mas-cli manage kill-sessions admin" in answer.stderr
     assert "signed out" not in answer.stdout + answer.stderr
     assert "end the session" not in answer.stdout
-    assert {one.method for one in delegated.server.processed()[sent:]} <= {"GET"}
+    assert {request.method for request in delegated.server.processed()[sent:]} <= {"GET"}
     assert delegated.admin.synapse.client_server.whoami().user_id == delegated.admin.user_id
 
 
@@ -108,13 +109,13 @@ def test_unreachable_mas_is_reported_in_one_sentence(
 ) -> None:
     rose = delegated.someone("rose")
 
-    def fails(passing: Passing) -> int | None:
+    def on_request(passing: Passing) -> int | None:
         return 500 if "auth_metadata" in passing.path else None
 
-    with Proxy(delegated.server.url, fails) as proxy:
+    with Proxy(delegated.server.url, on_request) as proxy:
         here = {"SYNADMIN_HOMESERVER": proxy.here}
         answer = synadmin(*arguments, server=delegated.server, acting=delegated.admin, env=here)
-        assert {one.method for one in proxy.requests} == {"GET"}
+        assert {request.method for request in proxy.requests} == {"GET"}
     assert answer.code == 1, answer
     words = "the server does not say whether the Matrix Authentication Service (MAS) manages the accounts:"
     assert " ".join(answer.stderr.split()).startswith(f"synadmin: {words}")
@@ -128,7 +129,7 @@ def test_account_change_without_mas_asks_for_mas_once(
     guest = newcomer("guest")
     sent = len(homeserver.processed())
     answer = synadmin("user", "lock", guest.user_id, "--yes")
-    asked = [one.uri for one in homeserver.processed()[sent:] if "auth_metadata" in one.uri]
+    asked = [request.uri for request in homeserver.processed()[sent:] if "auth_metadata" in request.uri]
     assert answer.code == 0, answer.stderr
     assert homeserver.admin.synapse.users.get(guest.user_id).locked
     assert asked == ["/_matrix/client/v1/auth_metadata"]
@@ -143,7 +144,7 @@ def test_make_admin_without_mas_sends_no_extra_request(
         sent = len(homeserver.processed())
         answer = synadmin("room", "make-admin", room_id, *options, "--yes")
         assert answer.code == 0, answer.stderr
-        uris = [one.uri for one in homeserver.processed()[sent:]]
+        uris = [request.uri for request in homeserver.processed()[sent:]]
         assert len([uri for uri in uris if "auth_metadata" in uri]) == asked, uris
         assert not [uri for uri in uris if "/api/admin/v1" in uri or "oauth2" in uri]
 
@@ -174,7 +175,7 @@ def test_transaction_id_without_a_device_is_refused(delegated: Delegated, synadm
 def test_audit_notifies_without_a_device(delegated: Delegated, synadmin: Synadmin) -> None:
     room_id = delegated.admin.make_room("ops")
     poppy = delegated.someone("poppy")
-    poppy.make_room("nobody controls it", members=[delegated.someone("fern")], left=[poppy])
+    poppy.make_room("Without control", members=[delegated.someone("fern")], left=[poppy])
     answer = synadmin(
         *("audit", "server", "rooms", "--notify", room_id, "--fail-on", "never"),
         server=delegated.server,

@@ -1,4 +1,4 @@
-"""Accounts that leave: which rooms depend on them, and how successors get control first."""
+"""``user offboard``, ``deactivate``, ``lock`` and ``suspend`` of accounts with sole control of rooms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Leaver(NamedTuple):
-    """An account, a member of its rooms, and a successor who is in none of them."""
+    """An account with rooms, a member of these rooms, and a successor who is in none of them."""
 
     alice: Person
     bob: Person
@@ -84,7 +84,7 @@ def test_account_with_sole_control_is_not_deactivated(
     (record,) = records(synadmin, "deactivate", leaver.alice.user_id, *how, code=5)
     assert (record["outcome"], record["reason"]) == ("refused", "would-lose-control")
     assert [room["room_id"] for room in record["rooms"]] == [leaver.dependent]
-    assert r"Chess\nclub" in record["message"], "a name breaks no line"
+    assert r"Chess\nclub" in record["message"], "a line break in a name is escaped"
     assert not homeserver.admin.synapse.users.get(leaver.alice.user_id).deactivated
 
 
@@ -104,7 +104,7 @@ def test_lock_and_suspend_warn_of_rooms_with_sole_control(
     details = homeserver.admin.synapse.users.get(leaver.alice.user_id)
     assert details.locked if verb == "lock" else details.suspended
     answer = synadmin("user", verb, leaver.bob.user_id, "--yes")
-    # Through a locked account power can be given, through a suspended one it cannot.
+    # Synapse grants levels through a locked account, but not through a suspended account.
     assert ("warning: " in answer.stderr) == (verb == "suspend"), answer.stderr
 
 
@@ -116,7 +116,9 @@ def test_accounts_locked_together_are_looked_at_together(
     assert answer.code == 0, answer.stderr
     warnings = [line for line in answer.stderr.splitlines() if line.startswith("warning: ")]
     assert [leaver.shared in warning for warning in warnings] == [True, True], answer.stderr
-    assert not any(leaver.dependent in warning for warning in warnings), "its members are both suspended"
+    assert not any(leaver.dependent in warning for warning in warnings), (
+        "both members of that room are suspended"
+    )
 
 
 def test_rooms_of_the_own_account_are_read_before_its_token_ends(
@@ -160,7 +162,7 @@ def test_successor_gets_control_before_the_account_is_closed(
         "planned",
         [leaver.dependent],
     )
-    # Where other local users stay: in the room that depends on the account, and in the shared room.
+    # The rooms with other local members: the dependent room and the shared room.
     assert planned["message"].endswith("The account also gives up its power in 2 rooms and leaves them.")
     assert homeserver.admin.membership(leaver.dependent, leaver.carol) is None
     shown = synadmin("user", *allowed, "--dry-run").stderr
@@ -181,7 +183,7 @@ def test_successor_gets_control_before_the_account_is_closed(
     (record,) = records(synadmin, *allowed, "--yes")
     assert (record["outcome"], record["account"]) == ("done", {"action": then, "outcome": "done"})
     (room,) = record["rooms"]
-    # As it is in the end: the account has left the room.
+    # The record shows the state after the account has left the room.
     assert (room["outcome"], room["controllers"]["after"]) == ("done", [leaver.carol.user_id])
     details = homeserver.admin.synapse.users.get(leaver.alice.user_id)
     assert (details.locked, details.deactivated) == (then == "lock", then == "deactivate")
@@ -290,7 +292,7 @@ def test_successor_of_one_leaver_counts_for_another(
         "user", "offboard", "--from", "-", "--dry-run", "-o", "json", stdin=f"user,successor\n{pairs}"
     )
     rooms = [[room["room_id"] for room in record["rooms"]] for record in json.loads(answer.stdout)]
-    # Bob stays and has control of the shared room: Dave is not needed there.
+    # Bob is the successor of Carol and has control of the shared room, so Dave needs no control there.
     assert rooms == [[leaver.dependent], [theirs]], answer.stderr
 
 

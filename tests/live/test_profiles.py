@@ -1,4 +1,4 @@
-"""Three homeservers, one of them down: one report, and a line of status for each."""
+"""``--profiles``: one report about three homeservers, one of which is down."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONLY = ("audit", "rooms", "--rule", "no-local-control")
 
 @pytest.fixture
 def fleet(federation: tuple[Homeserver, Homeserver], tmp_path: Path) -> dict[str, Homeserver]:
-    """A profile for each server; returns those that are up."""
+    """Write a profile for each server; return the running servers by profile."""
     folder = tmp_path / "config" / "synadmin"
     folder.mkdir(parents=True)
     servers = dict(zip(("club", "lake"), federation, strict=True))
@@ -38,8 +38,8 @@ def test_unreachable_server_is_an_entry_in_the_fleet_report(
     club, lake = fleet.values()
     founder, member = newcomer(server=club), newcomer(server=club)
     lost = founder.make_room("lost", members=[member], left=[founder])
-    kept = ("--profiles", "all", "--baseline", "audit.json", "--update-baseline")
-    answer = synadmin(*ONLY, *kept, "-o", "json", server=lake)
+    options = ("--profiles", "all", "--baseline", "audit.json", "--update-baseline")
+    answer = synadmin(*ONLY, *options, "-o", "json", server=lake)
     assert answer.code == 1
     assert answer.stderr == "synadmin: 3 servers: 2 audited, 1 not audited (museum).\n"
     servers = {server["profile"]: server for server in json.loads(answer.stdout)["servers"]}
@@ -49,11 +49,11 @@ def test_unreachable_server_is_an_entry_in_the_fleet_report(
     assert (servers["museum"]["report"], servers["museum"]["complete"]) == (None, False)
     assert "refuses the connection" in servers["museum"]["error"]
 
-    # Each finds what an audit of it alone does; a command goes to the server that it is about.
+    # The findings are those of a separate audit of each server. A suggested command names the profile.
     for name, server in fleet.items():
-        alone = json.loads(synadmin(*ONLY, "-o", "json", server=server).stdout)["findings"]
+        findings = json.loads(synadmin(*ONLY, "-o", "json", server=server).stdout)["findings"]
         assert servers[name]["report"]["findings"] == [
-            finding | {"fix": finding["fix"] and f"{finding['fix']} --profile {name}"} for finding in alone
+            finding | {"fix": finding["fix"] and f"{finding['fix']} --profile {name}"} for finding in findings
         ]
     found = {finding["subject"]["id"] for finding in servers["club"]["report"]["findings"]}
     assert lost in found
@@ -61,9 +61,9 @@ def test_unreachable_server_is_an_entry_in_the_fleet_report(
     again = synadmin(*ONLY, "--profiles", "club,lake", "--baseline", "audit.json", server=lake)
     assert (again.code, again.stdout, again.stderr) == (0, "", "")
 
-    looked = synadmin("status", "--profiles", "all", "--baseline", "audit.json", "-o", "json", server=lake)
-    assert looked.code == 1
-    records = {record["profile"]: record for record in json.loads(looked.stdout)}
+    status = synadmin("status", "--profiles", "all", "--baseline", "audit.json", "-o", "json", server=lake)
+    assert status.code == 1
+    records = {record["profile"]: record for record in json.loads(status.stdout)}
     assert records["club"]["server_name"] == club.server_name
     assert records["club"]["without_control"] == len(found)
     assert "refuses the connection" in records["museum"]["error"]

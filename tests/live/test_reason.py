@@ -1,4 +1,4 @@
-"""Why and what for: --reason in the journal and in membership events, --announce in the room."""
+"""``--reason`` in the journal and in membership events, and ``--announce`` in the room."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.conftest import Newcomer, Synadmin
 
-WHY = 'Vorstandsbeschluss 7/26: "Übergabe"'
+REASON = 'Vorstandsbeschluss 7/26: "Übergabe"'
 
 
 def reasons(tmp_path: Path) -> set[str | None]:
-    """The reasons of all entries of the journal."""
+    """Return the reasons of all entries of the journal."""
     return {json.loads(line).get("reason") for line in journal_of(tmp_path).splitlines()}
 
 
 def member_event(admin: Person, room_id: RoomId, user_id: UserId) -> dict[str, Any]:
-    (event,) = (one for one in admin.state_events(room_id, "m.room.member") if one["state_key"] == user_id)
+    (event,) = (
+        event for event in admin.state_events(room_id, "m.room.member") if event["state_key"] == user_id
+    )
     content: dict[str, Any] = event["content"]
     return content
 
@@ -43,28 +45,28 @@ def test_reason_is_in_the_journal_and_the_membership_events(
     admin, alice, bob, carol = homeserver.admin, newcomer("alice"), newcomer("bob"), newcomer("carol")
     lost = alice.make_room("Lost", members=[bob], left=[alice])
     allowed = ("--allow", "impersonate", "--user", carol.user_id, "--yes")
-    answer = synadmin("room", "make-admin", lost, *allowed, "--reason", WHY)
+    answer = synadmin("room", "make-admin", lost, *allowed, "--reason", REASON)
     assert answer.code == 0, answer.stderr
-    assert member_event(admin, lost, carol.user_id)["reason"] == WHY
-    # Alice came back for a moment, to give the power, and left again.
+    assert member_event(admin, lost, carol.user_id)["reason"] == REASON
+    # Alice joined temporarily, granted the level, and left again.
     left = member_event(admin, lost, alice.user_id)
-    assert (left["membership"], left["reason"]) == ("leave", WHY)
-    assert reasons(tmp_path) == {WHY}
+    assert (left["membership"], left["reason"]) == ("leave", REASON)
+    assert reasons(tmp_path) == {REASON}
 
 
 def test_resumed_run_keeps_the_reason(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path
 ) -> None:
     alice = newcomer("alice")
-    broken_off = Journal(tmp_path / "state" / "synadmin" / "journal.sqlite3", command="user lock")
-    broken_off.reason, broken_off.arguments = WHY, ["user", "lock", "--yes", "--", alice.user_id]
+    interrupted_run = Journal(tmp_path / "state" / "synadmin" / "journal.sqlite3", command="user lock")
+    interrupted_run.reason, interrupted_run.arguments = REASON, ["user", "lock", "--yes", "--", alice.user_id]
     admin = homeserver.admin
     request = {"method": "PUT", "path": f"/_synapse/admin/v2/users/{alice.user_id}", "body": {}}
-    broken_off.begin(server=homeserver.url, user=admin.user_id, on_behalf_of=None, **request)  # type: ignore[arg-type]
-    broken_off.close()
+    interrupted_run.begin(server=homeserver.url, user=admin.user_id, on_behalf_of=None, **request)  # type: ignore[arg-type]
+    interrupted_run.close()
     assert synadmin("journal", "resume", "last").code == 0
     assert admin.synapse.users.get(alice.user_id).locked
-    assert reasons(tmp_path) == {WHY}
+    assert reasons(tmp_path) == {REASON}
     for empty in ("", " "):
         answer = synadmin("user", "unlock", alice.user_id, "--yes", "--reason", empty)
         assert (answer.code, answer.stdout) == (2, "")
@@ -87,7 +89,7 @@ def test_new_admin_announces_the_change(
     answer = synadmin("room", "make-admin", room_id, "--announce", "again", "--yes")
     assert answer.code == 0, answer.stderr
     assert last_message(homeserver.admin, room_id)[1]["body"] == text, (
-        "a room that was not changed hears nothing"
+        "no announcement is sent to an unchanged room"
     )
 
     answer = synadmin("room", "make-admin", room_id, "--user", bob.user_id, "--announce", text, "--yes")
@@ -121,21 +123,24 @@ def test_journal_report_says_who_changed_what_and_why(
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
     room_id = alice.make_room("Hall", members=[bob])
-    why = "=1+1 <script>alert(1)</script>"
-    assert synadmin("room", "make-admin", room_id, "--yes", "--reason", why).code == 0
+    reason = "=1+1 <script>alert(1)</script>"
+    assert synadmin("room", "make-admin", room_id, "--yes", "--reason", reason).code == 0
     assert synadmin("user", "lock", alice.user_id, "--yes").code == 0
 
     records = json.loads(synadmin("journal", "report", "--since", "1d", "-o", "json").stdout)
-    printed = [(one["user"], one["command"], one["target"], one["reason"], one["result"]) for one in records]
+    printed = [
+        (record["user"], record["command"], record["target"], record["reason"], record["result"])
+        for record in records
+    ]
     admin = homeserver.admin.user_id
     assert printed == [
-        (admin, "room make-admin", room_id, why, "done"),
+        (admin, "room make-admin", room_id, reason, "done"),
         (admin, "user lock", alice.user_id, None, "done"),
     ]
     assert records[0]["actions"] == ["give power (Make Room Admin)", "join"]
     table = synadmin("journal", "report", "-o", "csv").stdout.splitlines()
     assert table[0].split(",")[:4] == ["time", "user", "command", "target"]
-    assert "'=1+1" in table[1], "a spreadsheet computes nothing"
+    assert "'=1+1" in table[1], "a spreadsheet must not treat it as a formula"
     page = synadmin("journal", "report", "--since", "1d", "-o", "html").stdout
     assert "<script>" not in page
     assert room_id in page

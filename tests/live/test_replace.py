@@ -1,4 +1,4 @@
-"""The last resort: what becomes of a room that is replaced, and of those who were in it."""
+"""``room replace``: the new room, its members and settings, and the old room."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def content(admin: Person, room_id: RoomId, kind: str) -> dict[str, Any] | None:
     return next((event["content"] for event in events if event["state_key"] == ""), None)
 
 
-def held_elsewhere(
+def remotely_controlled_room(
     federation: tuple[Homeserver, Homeserver],
     newcomer: Newcomer,
     *members: Person,
     **room: Any,  # noqa: ANN401
 ) -> tuple[RoomId, Person]:
-    """A room in which all the power is on the other server, out of reach."""
+    """Make a room in which only a user of the other server has control."""
     _, theirs = federation
-    tyrant = newcomer("tyrant", server=theirs)
-    room_id = tyrant.make_room("Regional league", members=members, **room)
-    return room_id, tyrant
+    remote_admin = newcomer("chair", server=theirs)
+    room_id = remote_admin.make_room("Regional league", members=members, **room)
+    return room_id, remote_admin
 
 
 def test_room_held_by_another_server_is_replaced_with_all_local_members(
@@ -57,15 +57,15 @@ def test_room_held_by_another_server_is_replaced_with_all_local_members(
     invited = newcomer("invited", server=ours)
     topic = {"type": "m.room.topic", "state_key": "", "content": TOPIC}
     secret = {"type": "m.room.encryption", "state_key": "", "content": ENCRYPTED}
-    room_id, tyrant = held_elsewhere(
+    room_id, remote_admin = remotely_controlled_room(
         federation, newcomer, mike, nora, invited=[invited], state=[topic, secret], levels={"invite": 0}
     )
     alias = RoomAlias(f"#league-{mike.user_id[1:].partition(':')[0]}:{ours.server_name}")
     ours.admin.call("PUT", f"/_matrix/client/v3/directory/room/%23{alias[1:]}", {"room_id": room_id})
 
-    rehearsed = synadmin("room", "replace", alias, "--admin", "admin", "--dry-run", "-o", "json", server=ours)
-    assert (rehearsed.code, record(rehearsed)["outcome"]) == (0, "planned"), rehearsed.stderr
-    assert record(rehearsed)["members"] == sorted([mike.user_id, nora.user_id])
+    dry_run = synadmin("room", "replace", alias, "--admin", "admin", "--dry-run", "-o", "json", server=ours)
+    assert (dry_run.code, record(dry_run)["outcome"]) == (0, "planned"), dry_run.stderr
+    assert record(dry_run)["members"] == sorted([mike.user_id, nora.user_id])
     assert ours.admin.membership(room_id, mike) == "join"
 
     unconfirmed = synadmin("room", "replace", alias, "--admin", "admin", "--yes", server=ours)
@@ -91,26 +91,28 @@ def test_room_held_by_another_server_is_replaced_with_all_local_members(
     assert admin.membership(new, invited) == "invite"
     assert (result["invited"], result["not_invited"]) == ([invited.user_id], [])
     assert mike.synapse.client_server.resolve_alias(alias).room_id == new
-    assert content(admin, new, "m.room.canonical_alias") is None, "it was not the old room's own address"
+    assert content(admin, new, "m.room.canonical_alias") is None, (
+        "the alias was not the canonical alias of the old room"
+    )
     assert content(admin, new, "m.room.topic") == TOPIC
     assert content(admin, new, "m.room.encryption") == ENCRYPTED
     assert content(admin, new, "m.room.name") == {"name": "Regional league"}
     levels = content(admin, new, "m.room.power_levels")
     assert levels is not None
     assert levels["users_default"] == 0
-    # Nobody walks in who was not brought along, though Synapse's own room is open to all.
+    # Only invited users can join, although Synapse makes its new room public.
     assert content(admin, new, "m.room.join_rules") == {"join_rule": "invite"}
     events = admin.call("GET", f"/_synapse/admin/v1/rooms/{new}/messages", query={"limit": 50, "dir": "b"})
     messages = [
         event["content"].get("body") for event in events["chunk"] if event["type"] == "m.room.message"
     ]
     assert "We go on here." in messages
-    # The old room is kept, without anybody of ours, and not blocked; for the others it goes on.
+    # The old room still exists, without local members, and is not blocked. Remote members can still use it.
     assert admin.synapse.rooms.get(room_id).joined_local_members == 0
     assert not admin.synapse.rooms.block_status(room_id).block
-    assert tyrant.state(room_id, "m.room.topic") == TOPIC
+    assert remote_admin.state(room_id, "m.room.topic") == TOPIC
 
-    # Run again, it finds the new room and makes no second one.
+    # A second run finds the new room and makes no other one.
     again = synadmin(
         "room", "replace", room_id, *arguments[3:5], "--confirm", room_id, "-o", "json", server=ours
     )
@@ -196,7 +198,7 @@ def test_members_that_were_not_moved_are_named(
     assert (answer.code, result["outcome"], result["reason"]) == (6, "partly", "not-moved")
     assert (result["moved"], result["not_moved"]) == ([chair.user_id], [stuck.user_id])
     assert stuck.user_id in result["message"]
-    assert homeserver.admin.membership(result["new_room_id"], stuck) == "invite", "to come in when it can"
+    assert homeserver.admin.membership(result["new_room_id"], stuck) == "invite", "the user can join later"
 
 
 def test_unusable_admin_does_not_get_the_new_room(
@@ -228,7 +230,7 @@ def test_killed_replacement_is_finished_by_resume(
     admin = homeserver.admin
 
     def killed(passing: Passing) -> None:
-        # The server has begun; what it answered never arrives.
+        # The server has started the deletion. The command never gets the answer.
         if passing.method == "DELETE" and passing.answered:
             process.kill()
             process.wait()
@@ -247,7 +249,7 @@ def test_killed_replacement_is_finished_by_resume(
     (deletion,) = admin.synapse.room_deletion.of_room(room_id).results
     assert deletion.delete_id == result["delete_id"]
     new = result["new_room_id"]
-    # What the old room held is known from the journal: the server has forgotten it.
+    # The state of the old room is read from the journal: the server has deleted it.
     assert content(admin, new, "m.room.encryption") == ENCRYPTED
     assert content(admin, new, "m.room.join_rules") == {"join_rule": "knock"}
     assert content(admin, new, "m.room.canonical_alias") == {"alias": "#meet:club.example"}
@@ -259,12 +261,12 @@ def test_room_that_was_replaced_meanwhile_gets_no_second_new_room(
     chair, mike = newcomer("chair"), newcomer("mike")
     room_id = chair.make_room("Committee", members=[mike])
     command = ["room", "replace", room_id, "--admin", "admin", "--confirm", room_id, "--anyway", "-o", "json"]
-    others: list[Answer] = []
+    other_answers: list[Answer] = []
 
     def on_request(passing: Passing) -> None:
-        # Another run begins and ends between the plan of this one and its first change.
-        if "/_synapse/admin/v2/users/" in passing.path and not others:
-            others.append(synadmin(*command))
+        # Another run starts and ends after the plan of this run, and before its first change.
+        if "/_synapse/admin/v2/users/" in passing.path and not other_answers:
+            other_answers.append(synadmin(*command))
 
     with (
         Proxy(homeserver.url, on_request) as proxy,
@@ -272,7 +274,7 @@ def test_room_that_was_replaced_meanwhile_gets_no_second_new_room(
     ):
         stdout, stderr = process.communicate()
     assert process.returncode == 0, stderr
-    assert json.loads(stdout)["new_room_id"] == record(others[0])["new_room_id"]
+    assert json.loads(stdout)["new_room_id"] == record(other_answers[0])["new_room_id"]
     assert len(homeserver.admin.synapse.room_deletion.of_room(room_id).results) == 1
 
 
@@ -287,10 +289,10 @@ def test_new_room_is_closed_and_named_where_progress_is_unreadable(
     command = ["room", "replace", room_id, "--admin", owner.user_id, "--confirm", room_id, "--anyway"]
     command += [] if owner is admin else ["--allow", "impersonate"]
 
-    def fails(passing: Passing) -> int | None:
+    def on_request(passing: Passing) -> int | None:
         return 500 if "/delete_status/" in passing.path else None
 
-    with Proxy(homeserver.url, fails) as proxy:
+    with Proxy(homeserver.url, on_request) as proxy:
         here = {"SYNADMIN_HOMESERVER": proxy.here}
         answer = synadmin(*command, "-o", "json", env=here)
         assert answer.code == 1, answer.stdout + answer.stderr
@@ -302,7 +304,7 @@ def test_new_room_is_closed_and_named_where_progress_is_unreadable(
             f"The new room {new} exists, its join rule is invite. 2 of 2 members are in it." in answer.stderr
         )
         assert f"to go on, run: synadmin room replace '{room_id}' --admin {owner.user_id}" in answer.stderr
-        # Nobody walks in, and the members may speak, though the command did not see the end.
+        # The join rule and the levels are set, although the command could not read the end of the deletion.
         assert content(admin, new, "m.room.join_rules") == {"join_rule": "invite"}
         assert (content(admin, new, "m.room.power_levels") or {})["users_default"] == 0
         for member in (chair, mike):

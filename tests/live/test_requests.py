@@ -1,4 +1,4 @@
-"""What it costs the server to regain a room, counted in Synapse's own request log."""
+"""Count the requests that ``room make-admin`` sends, in Synapse's request log."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.conftest import Newcomer, Synadmin
 
-# Requests, from start to verified control. Two of them replace guesses: the join rule is read from the
-# state, as a room's statistics may be missing or old, and the membership is read back as such.
-_MOST = 14
+# The number of requests until control is verified. Two of them make the result reliable: the join rule is
+# read from the state, because statistics may be missing or old, and the membership is read back.
+_MAX_REQUESTS = 14
 # `Processed request: 0.012sec/0.001sec (…) (…) 812B 200 "POST /…`
-_ANSWER = re.compile(r' (?P<size>\d+)B (?P<status>\d+)!? "(?P<method>[A-Z]+) (?P<uri>\S+) HTTP/')
+_LOG_LINE = re.compile(r' (?P<size>\d+)B (?P<status>\d+)!? "(?P<method>[A-Z]+) (?P<uri>\S+) HTTP/')
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A request as Synapse logged it, with the size of the answer in bytes."""
+class LoggedRequest:
+    """A request in Synapse's log, with the size of its answer in bytes."""
 
     method: str
     uri: str
     size: int
 
     def kind(self, *names: str) -> str:
-        """Return the request without what differs from run to run: these ids."""
+        """Return the method and path, with placeholders for these ids, which differ in every run."""
         parts = urlsplit(self.uri)
         path = unquote(parts.path)
         for number, name in enumerate(names):
@@ -44,38 +44,38 @@ class Answered:
         return f"{self.method} {path}?{unquote(parts.query)}"
 
 
-def answered_to(server: Homeserver, who: Person) -> list[Answered]:
-    """The requests of one person, once Synapse has written the last one down."""
+def requests_of(server: Homeserver, who: Person) -> list[LoggedRequest]:
+    """Return the requests of a user, after Synapse has logged the last one."""
     mark = f"/_matrix/client/v3/profile/%40mark-{next(_numbers)}%3Anowhere.example"
     with pytest.raises(MatrixError):
-        who.call("GET", mark)  # nobody has that name: it is the line in the log that matters
+        who.call("GET", mark)  # there is no such user: the request only marks the end of the log
     until = time.monotonic() + 60
     while mark not in (log := server.log.read_text("utf-8", "replace")):
         assert time.monotonic() < until
         time.sleep(0.05)
     found = []
     for line in log.splitlines():
-        match = _ANSWER.search(line)
+        match = _LOG_LINE.search(line)
         if match and f"{{{who.user_id}}}" in line and "/profile/%40mark-" not in match["uri"]:
-            found.append(Answered(match["method"], match["uri"], int(match["size"])))
+            found.append(LoggedRequest(match["method"], match["uri"], int(match["size"])))
     return found
 
 
 class Regain(Protocol):
-    def __call__(self, promoter: Person, room_id: RoomId) -> tuple[Person, list[Answered]]: ...
+    def __call__(self, promoter: Person, room_id: RoomId) -> tuple[Person, list[LoggedRequest]]: ...
 
 
 @pytest.fixture
 def regain(homeserver: Homeserver, synadmin: Synadmin) -> Regain:
-    """Regain a room as an administrator who has never been in any, and return what that asked for."""
+    """Return a function that regains a room as a new server admin, and returns the sent requests."""
 
-    def run(promoter: Person, room_id: RoomId) -> tuple[Person, list[Answered]]:
-        chief = homeserver.register(f"counted-{next(_numbers):03}", admin=True)
-        answer = synadmin("room", "make-admin", room_id, "--yes", "-o", "json", acting=chief)
+    def run(promoter: Person, room_id: RoomId) -> tuple[Person, list[LoggedRequest]]:
+        admin = homeserver.register(f"counted-{next(_numbers):03}", admin=True)
+        answer = synadmin("room", "make-admin", room_id, "--yes", "-o", "json", acting=admin)
         assert answer.code == 0, answer.stderr
         assert '"control": true' in answer.stdout
         assert '"promoter": "' + promoter.user_id in answer.stdout
-        return chief, answered_to(homeserver, chief)
+        return admin, requests_of(homeserver, admin)
 
     return run
 
@@ -88,7 +88,7 @@ def test_room_is_regained_in_few_requests(
     alice = newcomer()
     room_id = alice.make_room(version=version, public=public, members=[newcomer("bob")])
     _, requests = regain(alice, room_id)
-    assert 0 < len(requests) <= _MOST, requests
+    assert 0 < len(requests) <= _MAX_REQUESTS, requests
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
@@ -101,7 +101,7 @@ def test_large_room_costs_as_many_requests_as_a_small_one(
         {"type": "org.example.clutter", "state_key": f"{number}", "content": {"filler": "x" * 200}}
         for number in range(300)
     ]
-    # Its members came by themselves, so that they are in nobody's power levels.
+    # Its members join without an invitation.
     big = alice.make_room(version=version, public=True, state=clutter)
     for _ in range(50):
         newcomer("member").join(big)
@@ -111,14 +111,14 @@ def test_large_room_costs_as_many_requests_as_a_small_one(
 
     costs = []
     for room_id in (small, big):
-        chief, requests = regain(alice, room_id)
-        # Some are under way at the same time.
+        admin, requests = regain(alice, room_id)
+        # The requests are sorted, because some of them run at the same time.
         costs.append(
             sorted(
-                (request.kind(room_id, chief.user_id, alice.user_id), request.size) for request in requests
+                (request.kind(room_id, admin.user_id, alice.user_id), request.size) for request in requests
             )
         )
     assert [kind for kind, _ in costs[0]] == [kind for kind, _ in costs[1]]
-    # Counts have a digit more, and Alice's own memberships have grown by the one room between the two.
-    for (kind, few), (_, many) in zip(*costs, strict=True):
-        assert abs(many - few) < 100, kind
+    # The sizes differ a little: counts have another digit, and Alice is a member of one more room.
+    for (kind, small_size), (_, large_size) in zip(*costs, strict=True):
+        assert abs(large_size - small_size) < 100, kind

@@ -1,4 +1,4 @@
-"""``journal resume``: what a broken run has left and has yet to do, and nothing else."""
+"""``journal resume``: revert the temporary changes of an interrupted run, and finish the run."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def test_dry_run_of_resume_changes_nothing(
     chair, admin = newcomer("chair"), homeserver.admin
     room_id = chair.create_room("Committee")
     path = tmp_path / "state" / "synadmin" / "journal.sqlite3"
-    broken = Journal(path, command="room make-admin")
-    broken.arguments = ["room", "make-admin", room_id, "--user", admin.user_id, "--yes"]
+    interrupted_run = Journal(path, command="room make-admin")
+    interrupted_run.arguments = ["room", "make-admin", room_id, "--user", admin.user_id, "--yes"]
     limits = f"/_synapse/admin/v1/users/{encoded(chair.user_id)}/override_ratelimit"
     unlimited = {"messages_per_second": 0, "burst_count": 0}
     admin.call("POST", limits, unlimited)
-    entry = broken.begin(
+    entry = interrupted_run.begin(
         server=homeserver.url,
         user=admin.user_id,
         on_behalf_of=None,
@@ -38,14 +38,14 @@ def test_dry_run_of_resume_changes_nothing(
         body=unlimited,
         notes={"restoring": {"method": "DELETE", "path": limits}},
     )
-    broken.finish(entry, status=200)
-    broken.close()
+    interrupted_run.finish(entry, status=200)
+    interrupted_run.close()
     before = journal_of(tmp_path)
 
     answer = synadmin("journal", "resume", "last", "--dry-run", "-o", "csv", "--columns", "room_id,outcome")
 
     assert (answer.code, answer.stdout) == (0, f"room_id,outcome\n{room_id},planned\n"), answer.stderr
-    assert f"The run {broken.run} ended before it could revert this: DELETE" in answer.stderr
+    assert f"The run {interrupted_run.run} ended before it could revert this: DELETE" in answer.stderr
     assert "You are not asked" not in answer.stderr
     assert answer.stderr.endswith("Nothing was changed: --dry-run.\n")
     assert admin.membership(room_id, admin) is None
@@ -62,7 +62,7 @@ def test_dry_run_of_resume_changes_nothing(
 
 
 def test_ended_run_is_not_repeated(homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin) -> None:
-    """One room done and one refused: exit 6. The control that was taken away since does not come back."""
+    """The run ended with exit code 6. Later the server admin left the room, and must not join again."""
     chair, admin = newcomer("chair"), homeserver.admin
     room_id = chair.create_room("Committee")
     nowhere = f"!nowhere:{homeserver.server_name}"

@@ -1,4 +1,4 @@
-"""The sandbox itself: what it promises holds, and nothing of it stays behind."""
+"""The sandbox: its servers, rooms, accounts and commands, and the removal of all its files and processes."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 _TIMEOUT = 60  # seconds
 
 
-def wait_until(so: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + _TIMEOUT
-    while not so():
-        assert time.monotonic() < until, "it did not happen"
+    while not condition():
+        assert time.monotonic() < until, "the condition was not met in time"
         time.sleep(0.05)
 
 
 def processes_in(directory: Path) -> list[str]:
-    """The command lines of running processes that name the directory."""
+    """Return the command lines of running processes that contain the directory."""
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -72,14 +72,14 @@ def test_killed_parent_ends_its_synapse(tmp_path: Path) -> None:
     wait_until(lambda: process.started_at(pid) is None)
 
 
-@pytest.mark.parametrize("stay", [False, True], ids=["tethered", "free"])
+@pytest.mark.parametrize("detached", [False, True], ids=["homeserver", "sandbox up"])
 def test_interruption_during_start_leaves_no_process(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, stay: bool
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, detached: bool
 ) -> None:
-    """Between the start of a process and the note of its id, nobody could find it."""
+    """The interruption comes after the start of the process, and before its process id is saved."""
     start, children = subprocess.Popen, []
 
-    def interrupted(*arguments: Any, **named: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - those of Popen
+    def interrupted(*arguments: Any, **named: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - the arguments of Popen
         child = start(*arguments, **named)
         children.append(child)
         signal.raise_signal(signal.SIGINT)
@@ -89,11 +89,11 @@ def test_interruption_during_start_leaves_no_process(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     up = partial(put_up, None, state=tmp_path / "state", empty=True)
     with pytest.raises(KeyboardInterrupt):
-        up() if stay else Homeserver().__enter__()
-    left = processes_in(tmp_path)
+        up() if detached else Homeserver().__enter__()
+    remaining = processes_in(tmp_path)
     children[0].kill()
     children[0].communicate()
-    assert left == []
+    assert remaining == []
     assert [path.name for path in tmp_path.glob("**/*") if path.is_file()] == []
 
 
@@ -113,13 +113,13 @@ def test_restarted_server_keeps_its_state(tmp_path: Path) -> None:
 def test_taken_port_is_replaced_by_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        draw = homeserver_module._free_port  # noqa: SLF001 - no other way to lose the race
-        drawn = [taken]
+        free_port = homeserver_module._free_port  # noqa: SLF001 - the only way to simulate a taken port
+        ports = [taken]
         monkeypatch.setattr(
-            homeserver_module, "_free_port", lambda *, but=None: drawn.pop() if drawn else draw(but=but)
+            homeserver_module, "_free_port", lambda *, but=None: ports.pop() if ports else free_port(but=but)
         )
         with Homeserver(tmp_path) as server:
-            assert not drawn
+            assert not ports
             assert not server.url.endswith(f":{taken}")
             assert server.admin.synapse.owner == "@admin:club.example"
 
@@ -176,8 +176,8 @@ def test_two_servers_share_rooms_of_every_version(
 def test_sandbox_room_is_in_its_declared_situation(community: Community, slug: str) -> None:
     situation, room_id = community.situations[slug], community.rooms[slug]
     admin, people = community.people["admin"], community.people
-    gone = {member.localpart for member in MEMBERS if member.fate == "deactivated"} | set(situation.left)
-    inside = {situation.creator, *situation.members} - gone
+    absent = {member.localpart for member in MEMBERS if member.fate == "deactivated"} | set(situation.left)
+    inside = {situation.creator, *situation.members} - absent
     found = {
         who: admin.synapse.users.memberships(person.user_id).memberships.get(room_id)
         for who, person in people.items()
@@ -225,7 +225,7 @@ def joined_here(admin: Person, room_id: RoomId, people: Mapping[str, Person]) ->
 
 
 class Shell:
-    """The command line of somebody with a home and a temporary directory of their own."""
+    """Runs the command line with a separate home and temporary directory."""
 
     def __init__(self, home: Path) -> None:
         self.temporary = home / "tmp"
@@ -312,13 +312,15 @@ def test_sandbox_in_a_directory_keeps_its_state(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_sandbox_leaves_nothing(shell: Shell, command: str, how: signal.Signals) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_sandbox_leaves_nothing(
+    shell: Shell, command: str, signal_number: signal.Signals
+) -> None:
     with shell.start("sandbox", command) as child:
         wait_until(lambda: bool(processes_in(shell.temporary)))
-        os.kill(child.pid, how)
+        os.kill(child.pid, signal_number)
         _, stderr = child.communicate(timeout=120)
-    assert child.returncode == 128 + how
+    assert child.returncode == 128 + signal_number
     assert "Traceback" not in stderr
     assert shell.is_clean
 

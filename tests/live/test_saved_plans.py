@@ -1,4 +1,4 @@
-"""Plans that one admin saves and another one applies: exactly those, and only while nothing has changed."""
+"""``--save-plan`` and ``apply``: another admin applies exactly the saved plan, if nothing has changed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def records(stdout: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def second(homeserver: Homeserver) -> Person:
-    """Another server admin, who approves."""
+def second_admin(homeserver: Homeserver) -> Person:
+    """Return another server admin, who applies the plan."""
     return homeserver.register("approver", admin=True)
 
 
 def test_saved_plan_is_applied_by_another_admin(
-    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second: Person, tmp_path: Path
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second_admin: Person, tmp_path: Path
 ) -> None:
     admin, alice, bob, carol = homeserver.admin, newcomer("alice"), newcomer("bob"), newcomer("carol")
     same, changed = (alice.make_room(name, members=[bob]) for name in ("same", "changed"))
@@ -40,7 +40,7 @@ def test_saved_plan_is_applied_by_another_admin(
 
     alice.set_power(changed, {bob: 50})
     for flags, outcome in ((("--dry-run",), "planned"), (("--yes",), "done")):
-        answer = synadmin("apply", "plan.json", *flags, "-o", "json", acting=second)
+        answer = synadmin("apply", "plan.json", *flags, "-o", "json", acting=second_admin)
         assert answer.code == 6, answer.stderr
         result = {
             record["room_id"]: (record["outcome"], record["reason"]) for record in records(answer.stdout)
@@ -57,19 +57,19 @@ def test_saved_plan_is_applied_by_another_admin(
 
 
 def test_saved_plan_that_differs_for_another_admin_is_refused(
-    synadmin: Synadmin, newcomer: Newcomer, second: Person
+    synadmin: Synadmin, newcomer: Newcomer, second_admin: Person
 ) -> None:
     alice = newcomer("alice")
     room_id = alice.make_room("Hall")
-    # The first admin joins with their own token, which the second one has not.
+    # The first admin joins with its own token, which the second admin does not have.
     assert synadmin("room", "make-admin", room_id, "--save-plan", "plan.json").code == 0
-    answer = synadmin("apply", "plan.json", "--yes", "-o", "json", acting=second)
+    answer = synadmin("apply", "plan.json", "--yes", "-o", "json", acting=second_admin)
     assert (answer.code, records(answer.stdout)[0]["reason"]) == (5, "changed-since-plan")
     assert synadmin("apply", "plan.json", "--yes").code == 0
 
 
 def test_saved_offboarding_is_applied_exactly_or_refused(
-    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second: Person
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second_admin: Person
 ) -> None:
     admin = homeserver.admin
     leaver, busy, bob, carol = (newcomer(name) for name in ("leaver", "busy", "bob", "carol"))
@@ -85,8 +85,9 @@ def test_saved_offboarding_is_applied_exactly_or_refused(
     assert not admin.synapse.users.get(leaver.user_id).deactivated
 
     busy.make_room("A new one", members=[bob])
-    bob.set_power(talk, {promoted: 50})  # in the plan it gives up no power there, and stays
-    answer = synadmin("apply", "leavers.json", "--yes", "-o", "json", acting=second)
+    # According to the plan, this account has no power in this room and stays in it.
+    bob.set_power(talk, {promoted: 50})
+    answer = synadmin("apply", "leavers.json", "--yes", "-o", "json", acting=second_admin)
     assert answer.code == 6, answer.stderr
     result = {record["user_id"]: (record["outcome"], record["reason"]) for record in records(answer.stdout)}
     for changed in (busy, promoted):
@@ -102,13 +103,15 @@ def test_saved_offboarding_is_applied_exactly_or_refused(
 
 
 def test_saved_control_plan_is_applied_exactly_or_refused(
-    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second: Person, tmp_path: Path
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second_admin: Person, tmp_path: Path
 ) -> None:
     admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")
-    same, changed, ordered = (alice.make_room(name, members=[bob]) for name in ("same", "changed", "ordered"))
-    alice.set_power(ordered, {bob: 100})
+    same, changed, already_correct = (
+        alice.make_room(name, members=[bob]) for name in ("same", "changed", "ordered")
+    )
+    alice.set_power(already_correct, {bob: 100})
     file = tmp_path / "control.toml"
-    ids = json.dumps([same, changed, ordered])
+    ids = json.dumps([same, changed, already_correct])
     text = f'version = 1\n[[rooms]]\nname = "all"\nmatch = {{ ids = {ids} }}\nadmins = ["{bob.user_id}"]\n'
     file.write_text(text, "utf-8")
     saved = synadmin("control", "plan", "control.toml", "--save-plan", "plan.json")
@@ -119,27 +122,27 @@ def test_saved_control_plan_is_applied_exactly_or_refused(
     assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
 
     alice.set_power(changed, {bob: 50})
-    bob.set_power(ordered, {bob: 50})
+    bob.set_power(already_correct, {bob: 50})
     file.write_text(f"{text}nobody_else = true\n", "utf-8")
-    answer = synadmin("apply", "plan.json", "--yes", acting=second)
+    answer = synadmin("apply", "plan.json", "--yes", acting=second_admin)
     assert (answer.code, answer.stdout) == (5, "")
     assert "control.toml has changed since the plan was made" in answer.stderr
-    file.unlink()  # the plan holds what it said
+    file.unlink()  # the plan contains the content of the control file
     for flags, outcome in ((("--dry-run",), "planned"), (("--yes",), "done")):
-        answer = synadmin("apply", "plan.json", *flags, "-o", "json", acting=second)
+        answer = synadmin("apply", "plan.json", *flags, "-o", "json", acting=second_admin)
         assert answer.code == 6, answer.stderr
         rooms = json.loads(answer.stdout)["rooms"]
         assert {record["room_id"]: (record["outcome"], record["reason"]) for record in rooms} == {
             same: (outcome, None),
             changed: ("refused", "changed-since-plan"),
-            ordered: ("refused", "changed-since-plan"),
+            already_correct: ("refused", "changed-since-plan"),
         }
-    for room_id, level in ((same, 100), (changed, 50), (ordered, 50)):
+    for room_id, level in ((same, 100), (changed, 50), (already_correct, 50)):
         event = admin.levels_event(room_id)
         assert event is not None
         assert event["content"]["users"] == {alice.user_id: 100, bob.user_id: level}
 
-    answer = synadmin("apply", "plan.json", "--yes", "-o", "json", acting=second)
+    answer = synadmin("apply", "plan.json", "--yes", "-o", "json", acting=second_admin)
     assert [record["outcome"] for record in json.loads(answer.stdout)["rooms"]] == [
         "in-order", "refused", "refused",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Every table at 80 columns: ids are whole, only long words of names are broken, no line is too wide."""
+"""Tables on a terminal of 80 columns: lines fit, ids are complete, only long words of names are broken."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
 
 _WIDTH = 80
-_NARROWEST_NAME = 8  # columns, where a long id leaves no more
-_WORDS = {"just", "now", "minute", "minutes", "hour", "hours", "ago"}  # of times: only on a terminal
+_NARROWEST_NAME = 8  # columns, next to a long id
+# The words of relative times, which only terminals show.
+_TIME_WORDS = {"just", "now", "minute", "minutes", "hour", "hours", "ago"}
 _ID = re.compile(r"[!@#$][^\s\"',]+:[a-z0-9.]+[a-z0-9]|mxc://\S+")
 COMMANDS = (
     "room list",
@@ -46,28 +47,28 @@ COMMANDS = (
 
 
 @pytest.fixture(scope="module")
-def places(homeserver: Homeserver, community: Community) -> dict[str, str]:
-    # Members choose the names of rooms: words that are too long for a table, ids among them.
+def placeholders(homeserver: Homeserver, community: Community) -> dict[str, str]:
+    # Users choose the names of rooms, so a name may contain ids and words that are too long for a table.
     homeserver.register("long").make_room(f"Of @{'long' * 5}:club.example and #{'long' * 12}:club.example")
     return {"ROOM": community.rooms["committee"], "server": homeserver.server_name}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_table_fits_and_breaks_no_id_or_word(
-    command: str, homeserver: Homeserver, places: dict[str, str], tmp_path: Path
+    command: str, homeserver: Homeserver, placeholders: dict[str, str], tmp_path: Path
 ) -> None:
-    arguments = [places.get(word, word) for word in command.split()]
+    arguments = [placeholders.get(word, word) for word in command.split()]
     env = environment_of(tmp_path, homeserver.url, homeserver.admin) | {"COLUMNS": str(_WIDTH)}
     piped = _run(arguments, env, terminal=False)
     shown = _run(arguments, env, terminal=True)
-    # A terminal shows times in words, and the end of a run's name.
-    words = {part for word in piped.split() for part in (word, word.rpartition("-")[2])} | _WORDS
-    # Of names, a table breaks the words that are too long for it. No other word is broken.
+    # A terminal shows relative times, and only the end of a run's name.
+    words = {part for word in piped.split() for part in (word, word.rpartition("-")[2])} | _TIME_WORDS
+    # A table may break only words of names that are too long for their column.
     synapse = homeserver.admin.synapse
     names = [room.name for room in synapse.rooms.list()] + [user.displayname for user in synapse.users.list()]
     long = {word for name in names for word in safe_text(name or "").split() if len(word) > _NARROWEST_NAME}
     for line in shown.splitlines():
-        # A line may be wider where an id or a command on it is all that it holds, but for its heading.
+        # A line may be wider if it contains only a command, or a heading and one id.
         is_command = line.lstrip().startswith("synadmin ")
         assert len(line) <= _WIDTH or is_command or len(line.split(maxsplit=1)[-1].split()) == 1, line
         broken = [word for word in line.split() if word not in words and not set(word) <= set("-─│├└…")]
@@ -90,9 +91,9 @@ def _run(arguments: list[str], env: dict[str, str], *, terminal: bool) -> str:
         os.close(theirs)
         shown = b""
         try:
-            while piece := os.read(ours, 65536):
-                shown += piece
-        except OSError:  # the other end is closed, and all is read
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+        except OSError:  # the process has closed the terminal, and its output is read
             pass
         process.wait(120)
     os.close(ours)
@@ -122,12 +123,12 @@ def test_lists_are_tables_at_80_columns(homeserver: Homeserver, community: Commu
 
 
 def test_first_columns_are_the_important_ones(
-    homeserver: Homeserver, places: dict[str, str], tmp_path: Path
+    homeserver: Homeserver, placeholders: dict[str, str], tmp_path: Path
 ) -> None:
     env = environment_of(tmp_path, homeserver.url, homeserver.admin)
-    room = json.loads(_run(["room", "show", places["ROOM"], "-o", "json"], env, terminal=False))
-    assert room["controllers"] == [f"@greta:{places['server']}"]
-    shown = _run(["room", "show", places["ROOM"]], env, terminal=False).splitlines()
+    room = json.loads(_run(["room", "show", placeholders["ROOM"], "-o", "json"], env, terminal=False))
+    assert room["controllers"] == [f"@greta:{placeholders['server']}"]
+    shown = _run(["room", "show", placeholders["ROOM"]], env, terminal=False).splitlines()
     assert shown[3].startswith("controllers ")
     user = _run(["user", "show", "greta"], env, terminal=False).splitlines()
     assert [line.split("  ")[0] for line in user[2:5]] == ["joined rooms", "devices", "last seen"]

@@ -1,16 +1,17 @@
-"""What the documentation shows is what the commands print: every transcript is typed again.
+"""Run the commands of the documentation again, and compare their output with the documentation.
 
-A file in ``docs/transcripts/`` is one terminal session: lines that begin with ``$`` are typed into bash
-on a terminal of 80 columns, in a home of its own, and the lines after them are what has to come. A line
-that begins with ``#:`` names a part, for the pages to show; the last one is called ``end``. Unless the
-session begins by putting a sandbox up itself, one is up and synadmin points at it.
+Each file in ``docs/transcripts/`` is a terminal session. A line that begins with ``$`` is a command; the lines
+after it are its expected output. The commands run in bash, on a terminal of 80 columns, with a separate home
+directory. A line that begins with ``#:`` names a part of the session, which a page of the documentation
+shows. The last part is called ``end``. A sandbox is started before the session, unless the session starts one
+itself.
 
-``make transcripts`` writes down what comes now, and puts it into the pages (``docs/generate.py``). Read the
-difference before you commit it. To add something, write its ``#:`` and ``$`` lines and do that. Questions
-are answered as the transcript says (``[y/N]: n``), with ``y`` where it says nothing. What differs from run
-to run is the same here every time: room ids, ports, times.
+``make transcripts`` writes the current output to the files and to the pages (``docs/generate.py``). Read the
+diff before you commit it. To add a command, write its ``#:`` and ``$`` lines and run ``make transcripts``.
+Questions get the answer in the transcript (``[y/N]: n``), or ``y`` by default. Values that differ in every
+run are replaced by constants: room ids, ports, times.
 
-The session in a file ``*.ansi`` is typed on a terminal with colours: ``docs/generate.py`` draws it.
+The session in a file ``*.ansi`` runs on a terminal with colours: ``docs/generate.py`` draws it.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 _TIMEOUT = 120  # seconds for one command
-_DONE = "\x1e"
-_UP = "synadmin sandbox up"
-# Runs what it reads from the pipe on the terminal that it is given; `$?` stays what it was.
+_END_OF_OUTPUT = "\x1e"
+_SANDBOX_UP = "synadmin sandbox up"
+# Reads commands from a pipe and runs them on a terminal. `$?` keeps its value between the commands.
 _SHELL = r"""
 exec <"$1" >"$1" 2>&1
 status=0
@@ -47,8 +48,8 @@ while IFS= read -r line <&"$2"; do (exit "$status"); eval "$line"; status=$?; pr
 _QUESTION = re.compile(r"\[y/N\]: $")
 _ANSWER = re.compile(r"\[y/N\]: (\w*)$")
 _PASSWORD = re.compile(r"Password: $")
-_WIPED = re.compile(r"[^\n]*\r\x1b\[K")  # progress, while it lasted
-# What differs from run to run, and what stands for it. Of the same length: tables stay in line.
+_ERASED = re.compile(r"[^\n]*\r\x1b\[K")  # progress messages, which are erased later
+# Values that differ in every run, and their replacements. These have the same length, so tables stay aligned.
 _NUMBERED = {
     re.compile(r"(?:127\.0\.0\.1|localhost)(:\d{5})\b"): ":280{:02}",
     re.compile(r"(?m)^[0-9a-f]{6}(?=  )|(?<=\dT\d{6}-)[0-9a-f]{6}\b"): "4f2a{:02}",
@@ -67,29 +68,29 @@ _VARYING = (
     (re.compile(r"\b1\.\d{3}\.\d+\b"), "1.163.2"),
     (re.compile(r"\b\d+ ms\b"), "7 ms"),
 )
-PAGES = sorted([*TRANSCRIPTS.glob("*.txt"), *TRANSCRIPTS.glob("*.ansi")])
+TRANSCRIPT_FILES = sorted([*TRANSCRIPTS.glob("*.txt"), *TRANSCRIPTS.glob("*.ansi")])
 
 
-def _in_order(lines: list[str]) -> Iterator[str]:
-    """Sort requests that are shown one after the other: some are under way at the same time."""
+def _sort_requests(lines: list[str]) -> Iterator[str]:
+    """Sort consecutive lines of GET requests: some requests run at the same time, in any order."""
     for is_get, group in itertools.groupby(lines, key=lambda line: line.startswith("GET /")):
         shown = list(group)
         yield from sorted(shown) if is_get else shown
 
 
 class Terminal:
-    """Bash on a terminal of its own, and what stands for the ids and ports of the sandbox it reaches."""
+    """Bash on a separate terminal. In its output, ids and ports of the sandbox are replaced by constants."""
 
     def __init__(self, home: Path, *, colors: bool = False) -> None:
         self._state = home / ".local" / "state" / "synadmin" / "sandbox"
-        self._stands_for = {str(home): "/home/you"}
+        self._replacements = {str(home): "/home/you"}
         self._numbers = {pattern: itertools.count(1) for pattern in _NUMBERED}
         self._terminal, shell_side = os.openpty()
         pipe, self._commands = os.pipe()
-        # The first terminal that the leader of a session opens is its controlling one, and there Python
-        # asks for a password.
+        # Python asks for passwords on the controlling terminal. This is the first terminal that the leader of a
+        # session opens.
         self._shell = subprocess.Popen(
-            ["bash", "-c", _SHELL, "bash", os.ttyname(shell_side), str(pipe)],  # noqa: S607  anybody's bash
+            ["bash", "-c", _SHELL, "bash", os.ttyname(shell_side), str(pipe)],  # noqa: S607 - the bash on the PATH
             cwd=home,
             env={
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -104,7 +105,7 @@ class Terminal:
             start_new_session=True,
         )
         os.close(pipe)
-        # Not before bash has it open: a terminal that nobody holds hangs up.
+        # Close this end only after bash has opened the terminal: without an open end the terminal hangs up.
         self.type("true")
         os.close(shell_side)
 
@@ -120,48 +121,48 @@ class Terminal:
             sandbox.down()
 
     def type(self, command: str, answers: Iterable[str] = ()) -> list[str]:
-        """Type a command; return the lines that come, with what varies replaced."""
+        """Type a command; return the lines of its output, with varying values replaced."""
         actual = command
-        for real, stands in self._stands_for.items():
-            actual = actual.replace(stands, real)
+        for real, replacement in self._replacements.items():
+            actual = actual.replace(replacement, real)
         os.write(self._commands, f"{actual}\n".encode())
-        said, given = "", iter(answers)
-        while not said.endswith(_DONE):
+        output, answers_left = "", iter(answers)
+        while not output.endswith(_END_OF_OUTPUT):
             ready, _, _ = select.select([self._terminal], [], [], _TIMEOUT)
             if not ready:
-                pytest.fail(f"$ {command}\n{said}\n(and then nothing more for {_TIMEOUT} s)")
-            said += os.read(self._terminal, 65536).decode(errors="surrogateescape")
-            if _QUESTION.search(said):
-                os.write(self._terminal, f"{next(given, 'y')}\n".encode())
-            elif _PASSWORD.search(said):
+                pytest.fail(f"$ {command}\n{output}\n(no more output for {_TIMEOUT} s)")
+            output += os.read(self._terminal, 65536).decode(errors="surrogateescape")
+            if _QUESTION.search(output):
+                os.write(self._terminal, f"{next(answers_left, 'y')}\n".encode())
+            elif _PASSWORD.search(output):
                 (sandbox,) = noted_sandboxes(self._state)
                 os.write(self._terminal, f"{sandbox.servers[0].password}\n".encode())
-        text = said.removesuffix(_DONE).replace("\r\n", "\n")
-        return [*_in_order(self._in_documentation(_WIPED.sub("", text)).splitlines())]
+        text = output.removesuffix(_END_OF_OUTPUT).replace("\r\n", "\n")
+        return [*_sort_requests(self._replace_varying_values(_ERASED.sub("", text)).splitlines())]
 
-    def _in_documentation(self, text: str) -> str:
+    def _replace_varying_values(self, text: str) -> str:
         for sandbox in noted_sandboxes(self._state):
             for slug, room_id in sandbox.rooms.items():
-                opaque = room_id[1:].partition(":")[0]
+                localpart = room_id[1:].partition(":")[0]
                 letters = (ascii_letters[byte % 52] for byte in hashlib.sha512(slug.encode()).digest())
-                self._stands_for[opaque] = "".join(letters)[: len(opaque)]
-        for pattern, stands in _NUMBERED.items():
+                self._replacements[localpart] = "".join(letters)[: len(localpart)]
+        for pattern, replacement in _NUMBERED.items():
             for real in pattern.findall(text):
-                if real not in self._stands_for:
-                    self._stands_for[real] = stands.format(next(self._numbers[pattern]))
-        for real, stands in self._stands_for.items():
-            text = text.replace(real, stands)
-        for pattern, stands in _VARYING:
-            text = pattern.sub(stands, text)
+                if real not in self._replacements:
+                    self._replacements[real] = replacement.format(next(self._numbers[pattern]))
+        for real, replacement in self._replacements.items():
+            text = text.replace(real, replacement)
+        for pattern, replacement in _VARYING:
+            text = pattern.sub(replacement, text)
         return text
 
 
-def typed_again(lines: list[str], home: Path, *, colors: bool = False) -> Iterator[str]:
-    """Type the commands of a transcript; yield its lines as they are now."""
+def run_session(lines: list[str], home: Path, *, colors: bool = False) -> Iterator[str]:
+    """Run the commands of a transcript; yield the lines of the new transcript."""
     starts = [number for number, line in enumerate(lines) if line.startswith("$ ")]
     with Terminal(home, colors=colors) as terminal:
-        if _UP not in lines[starts[0]]:
-            terminal.type(f'{_UP} && eval "$(synadmin sandbox env)"')
+        if _SANDBOX_UP not in lines[starts[0]]:
+            terminal.type(f'{_SANDBOX_UP} && eval "$(synadmin sandbox env)"')
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
             if start and lines[start - 1].startswith("#:"):
                 yield lines[start - 1]
@@ -171,12 +172,12 @@ def typed_again(lines: list[str], home: Path, *, colors: bool = False) -> Iterat
     yield "#: end"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.stem))
-def test_commands_print_what_the_documentation_shows(page: Path) -> None:
-    written = page.read_text("utf-8").splitlines()
-    now = list(typed_again(written, Path(os.environ["HOME"]), colors=page.suffix == ".ansi"))
-    assert not any(line.startswith("Traceback ") for line in now), "\n".join(now)
+@pytest.mark.parametrize("file", TRANSCRIPT_FILES, ids=lambda file: str(file.stem))
+def test_commands_print_what_the_documentation_shows(file: Path) -> None:
+    expected = file.read_text("utf-8").splitlines()
+    actual = list(run_session(expected, Path(os.environ["HOME"]), colors=file.suffix == ".ansi"))
+    assert not any(line.startswith("Traceback ") for line in actual), "\n".join(actual)
     if os.environ.get("SYNADMIN_TEST_REWRITE"):
-        page.write_text("".join(f"{line}\n" for line in now), "utf-8")
+        file.write_text("".join(f"{line}\n" for line in actual), "utf-8")
         return
-    assert "\n".join(now) == "\n".join(written)
+    assert "\n".join(actual) == "\n".join(expected)

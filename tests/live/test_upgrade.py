@@ -1,4 +1,4 @@
-"""Upgrades of rooms: what the new room holds, who follows, and what becomes of the spaces."""
+"""``room upgrade``: the new room, its members, and the spaces that contain it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_room_is_upgraded_with_chosen_creators(
     assert alias_target.room_id == new
     assert {admin.membership(new, person) for person in (bob, carol)} == {"invite"}
 
-    # Again, it is found as it is.
+    # A second run finds the new room and changes nothing.
     (again,) = upgraded(synadmin, *allowed, "--yes")
     assert (again["outcome"], again["new_room_id"], again["steps"]) == ("done", new, [])
 
@@ -143,7 +143,7 @@ def test_room_that_was_upgraded_meanwhile_gets_no_second_new_room(
     new: list[RoomId] = []
 
     def on_request(passing: Passing) -> None:
-        if passing.path.endswith("type=m.room.canonical_alias") and not new:  # the plan is made
+        if passing.path.endswith("type=m.room.canonical_alias") and not new:  # after the plan
             new.append(alice.synapse.client_server.upgrade_room(room, "11").replacement_room)
 
     arguments = ["room", "upgrade", room, "--to-version", "12", "--allow", "impersonate", "--yes"]

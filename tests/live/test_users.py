@@ -1,4 +1,4 @@
-"""Changes of accounts, judged from what Synapse holds afterwards."""
+"""The ``user`` commands, checked by the state of Synapse afterwards."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def test_user_create_uses_the_columns_of_the_list(homeserver: Homeserver, synadm
     assert "secret" not in answer.stdout + answer.stderr
     made = homeserver.admin.synapse.users.get(homeserver.user_id(rose))
     assert (made.displayname, made.admin) == ("Rose, from next door", True)
-    assert [(one.medium, one.address) for one in made.threepids] == [("email", f"{rose}@example.org")]
+    assert [(threepid.medium, threepid.address) for threepid in made.threepids] == [
+        ("email", f"{rose}@example.org")
+    ]
     with Synapse(homeserver.url) as anonymous:
         assert anonymous.client_server.login(rose, " spaced secret ").user_id == made.name
     assert not homeserver.admin.synapse.users.get(homeserver.user_id(iris)).admin
@@ -124,11 +126,15 @@ def test_locked_account_gets_no_token(homeserver: Homeserver, synadmin: Synadmin
     assert (answer.code, answer.stdout) == (5, "")
     assert f"synadmin user unlock {lily.user_id}" in answer.stderr
     assert "synadmin login" not in answer.stderr
-    logins = [one.uri for one in homeserver.processed() if one.uri.endswith("/login") and "lily" in one.uri]
+    logins = [
+        request.uri
+        for request in homeserver.processed()
+        if request.uri.endswith("/login") and "lily" in request.uri
+    ]
     assert logins == []
 
 
-def _said(person: Person, room_id: RoomId, *texts: str) -> list[str]:
+def _send_texts(person: Person, room_id: RoomId, *texts: str) -> list[str]:
     send = person.synapse.client_server.send_event
     return [
         send(room_id, "m.room.message", {"msgtype": "m.text", "body": text}, txn_id=text).event_id
@@ -143,18 +149,18 @@ def _texts(reader: Person, room_id: RoomId, user_id: UserId) -> list[str]:
     return [event.content["body"] for event in found if "body" in event.content]
 
 
-@pytest.mark.parametrize("fate", ["left", "banned", "deactivated", "joined"])
+@pytest.mark.parametrize("state", ["left", "banned", "deactivated", "joined"])
 def test_messages_of_a_user_who_left_are_redacted(
-    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer, fate: str
+    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer, state: str
 ) -> None:
     owner, spam = newcomer("owner"), newcomer("spam")
     room_id = owner.make_room(members=[spam])
-    _said(spam, room_id, "buy", "this")
-    if fate == "left":
+    _send_texts(spam, room_id, "buy", "this")
+    if state == "left":
         spam.leave(room_id)
-    if fate == "banned":
+    if state == "banned":
         owner.ban(room_id, spam)
-    if fate == "deactivated":
+    if state == "deactivated":
         homeserver.admin.synapse.users.deactivate(spam.user_id)
     answer = synadmin("user", "redact", spam.user_id, "--yes", "-o", "json")
     left = _texts(homeserver.admin, room_id, spam.user_id)
@@ -172,7 +178,7 @@ def test_messages_that_cannot_be_redacted_are_counted(
 ) -> None:
     owner, spam = newcomer("owner"), newcomer("spam")
     room_id = owner.make_room(members=[spam])
-    _said(spam, room_id, "buy", "this")
+    _send_texts(spam, room_id, "buy", "this")
     answer = synadmin("user", "redact", spam.user_id, "--use-admin", "--yes")
     assert answer.code == 1
     assert "0 of 3 messages" in answer.stderr

@@ -1,4 +1,4 @@
-"""A server whose accounts the Matrix Authentication Service keeps: nobody can log in as others there."""
+"""A server whose accounts MAS manages, without MAS's admin API: server admins cannot impersonate users."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def test_make_room_admin_works_under_mas(delegated: Delegated, synadmin: Synadmi
     assert (record["outcome"], record["control"], record["reach"]) == ("done", True, "api")
 
 
-@pytest.mark.parametrize("fate", ["left", "deactivated"])
+@pytest.mark.parametrize("state", ["left", "deactivated"])
 @pytest.mark.parametrize("allow", [None, "impersonate", "reactivate"])
 def test_impersonation_without_the_mas_api_is_refused_before_any_change(
-    delegated: Delegated, synadmin: Synadmin, fate: str, allow: str | None
+    delegated: Delegated, synadmin: Synadmin, state: str, allow: str | None
 ) -> None:
-    alice, bob = delegated.someone(f"alice-{fate}-{allow}".lower()), delegated.someone("bob")
+    alice, bob = delegated.someone(f"alice-{state}-{allow}".lower()), delegated.someone("bob")
     room_id = alice.make_room(members=[bob], left=[alice])
-    if fate == "deactivated":
+    if state == "deactivated":
         delegated.admin.modify_user(alice, deactivated=True)
     before = room_state(delegated.admin, room_id, delegated.admin.user_id)
     options = () if allow is None else ("--allow", allow)
     arguments = ("room", "make-admin", room_id, *options, "--yes", "-o", "json")
     answer = synadmin(*arguments, server=delegated.server, acting=delegated.admin)
     (record,) = json.loads(answer.stdout)
-    reason = "needs-impersonate" if fate == "left" else "needs-reactivate"
+    reason = "needs-impersonate" if state == "left" else "needs-reactivate"
     assert (answer.code, record["outcome"], record["reason"], record["reach"]) == (5, "refused", reason, None)
     assert "Matrix Authentication Service" in record["message"]
     assert "--allow" not in record["message"]

@@ -1,4 +1,4 @@
-"""``journal resume`` and ``journal undo``: going on with a run, and taking back what it did to levels."""
+"""``journal resume`` continues a run, and ``journal undo`` reverts its level changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.live.recovery.conftest import Scene, Scenes
 
 
-def undone(scene: Scene, *options: str) -> tuple[int, list[dict[str, Any]], str]:
+def undo(scene: Scene, *options: str) -> tuple[int, list[dict[str, Any]], str]:
     answer = scene.run("journal", "undo", "last", "--yes", "-o", "json", *options)
     return answer.code, json.loads(answer.stdout) if answer.stdout else [], answer.stderr
 
@@ -29,7 +29,7 @@ def users(scene: Scene, room_id: RoomId) -> dict[str, Any]:
 
 
 def runs(scene: Scene) -> list[dict[str, Any]]:
-    """The first line of each run in the journal."""
+    """Return the first journal line of each run."""
     lines: list[dict[str, Any]] = json.loads(scene.run("journal", "list", "--requests", "-o", "json").stdout)
     return list({line["run"]: line for line in reversed(lines)}.values())[::-1]
 
@@ -39,15 +39,15 @@ def test_undo_reverts_a_run_once(scene: Scene) -> None:
     room_id = alice.make_room()
     before = users(scene, room_id)
     assert scene.make_admin(room_id).code == 0
-    rehearsed = scene.run("journal", "undo", "last", "--dry-run")
-    assert rehearsed.code == 0, rehearsed.stderr
-    assert rehearsed.stderr.endswith("1 level change: 1 planned.\nNothing was changed: --dry-run.\n")
-    assert f"{scene.admin.user_id}: 100 -> 0" in rehearsed.stderr
-    assert f"Act as {scene.admin.user_id} and set the levels." in rehearsed.stderr
-    assert "not undone: POST /_matrix/client/v3/join/" in rehearsed.stderr
+    dry_run = scene.run("journal", "undo", "last", "--dry-run")
+    assert dry_run.code == 0, dry_run.stderr
+    assert dry_run.stderr.endswith("1 level change: 1 planned.\nNothing was changed: --dry-run.\n")
+    assert f"{scene.admin.user_id}: 100 -> 0" in dry_run.stderr
+    assert f"Act as {scene.admin.user_id} and set the levels." in dry_run.stderr
+    assert "not undone: POST /_matrix/client/v3/join/" in dry_run.stderr
     assert users(scene, room_id) == {**before, scene.admin.user_id: 100}
 
-    code, records, stderr = undone(scene)
+    code, records, stderr = undo(scene)
     assert code == 0, stderr
     assert records == [
         {
@@ -61,17 +61,17 @@ def test_undo_reverts_a_run_once(scene: Scene) -> None:
     ]
     assert users(scene, room_id) == before
     assert scene.memberships(scene.admin)[room_id] == "join"
-    made, unmade = runs(scene)
-    assert (made["command"], unmade["command"], unmade["undoes"]) == (
+    made, undone = runs(scene)
+    assert (made["command"], undone["command"], undone["undoes"]) == (
         "room make-admin",
         "journal undo",
         made["run"],
     )
 
-    for run in ("last", made["run"], unmade["run"]):
+    for run in ("last", made["run"], undone["run"]):
         again = scene.run("journal", "undo", run, "--yes", "--allow", "impersonate")
         assert again.code == 5
-        assert f"the run {made['run'] if run != unmade['run'] else run}" in again.stderr
+        assert f"the run {made['run'] if run != undone['run'] else run}" in again.stderr
     assert users(scene, room_id) == before
     assert scene.run("journal", "resume", "last").code == 0
     assert users(scene, room_id) == before
@@ -85,12 +85,12 @@ def test_undo_keeps_an_active_local_controller(scene: Scene) -> None:
     assert answer.code == 0, answer.stderr
     scene.deactivate(carol)
     before = [users(scene, room_id) for room_id in (left, deactivated)]
-    code, records, stderr = undone(scene, "--allow", "reactivate")
+    code, records, stderr = undo(scene, "--allow", "reactivate")
     assert code == 5, stderr
     assert [record["reason"] for record in records] == ["would-lose-control"] * 2
     assert [users(scene, room_id) for room_id in (left, deactivated)] == before
     assert scene.has_control(left, scene.admin)
-    code, records, stderr = undone(scene, "--allow", "reactivate", "--leave-rooms")
+    code, records, stderr = undo(scene, "--allow", "reactivate", "--leave-rooms")
     assert (code, [record["outcome"] for record in records]) == (0, ["done"] * 2), stderr
     assert not scene.has_control(left, scene.admin)
 
@@ -102,7 +102,7 @@ def test_undo_leaves_a_room_that_was_changed_since(scene: Scene) -> None:
     for room_id in rooms:
         options = ("--event", "m.room.topic", "0", "--default", "invite", "50", "--yes")
         assert scene.run("room", "set-power", room_id, bob.user_id, "50", *options).code == 0
-    # The other room is another run's.
+    # Each room was changed in a separate run.
     content = scene.room_state(rooms[0], alice).content or {}
     changed = {**content, "kick": 60}
     alice.set_levels(rooms[0], changed)
@@ -111,7 +111,7 @@ def test_undo_leaves_a_room_that_was_changed_since(scene: Scene) -> None:
     assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (5, "refused")
     assert "changed after that run, so they are not undone" in json.loads(answer.stdout)[0]["message"]
     assert scene.room_state(rooms[0], alice).content == changed
-    assert undone(scene)[0] == 0
+    assert undo(scene)[0] == 0
     assert users(scene, rooms[1]) == before
 
 
@@ -167,14 +167,14 @@ def test_undo_reports_what_is_not_permitted_and_does_the_rest(
     room_id = scene.admin.make_room(members=[vera])
     levels = ("set-power", room_id, vera.user_id, "100", "--default", "invite", "50")
     assert scene.run("room", *levels, "--yes").code == 0
-    code, records, stderr = undone(scene)
+    code, records, stderr = undo(scene)
     assert code == 6, stderr
     assert records[0]["outcome"] == "partly"
     assert records[0]["changes"] == [{"what": "invite", "before": 50, "after": 0}]
     assert f"{vera.user_id}: 100 -> 0: refused: {vera.user_id} on another server" in records[0]["message"]
     content = scene.room_state(room_id, vera).content or {}
     assert (content["users"][vera.user_id], content["invite"]) == (100, 0)
-    # Undone again there is nothing left that could be.
+    # A second undo finds no more changes that it could revert.
     first = runs(scene)[0]["run"]
     answer = scene.run("journal", "undo", first, "--yes", "-o", "json")
     assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (5, "refused")
@@ -186,13 +186,13 @@ def test_undo_lowers_equals_through_their_own_accounts(scene: Scene) -> None:
     before = users(scene, room_id)
     arguments = ("room", "set-power", room_id, bob.user_id, "100", "--yes")
     assert scene.run(*arguments).code == 0
-    code, records, _ = undone(scene)
+    code, records, _ = undo(scene)
     assert code == 5
     assert "add --allow impersonate to permit this" in records[0]["message"]
     text = scene.run("journal", "undo", "last")
     assert text.stderr == "1 level change: 1 refused.\n"
     assert "add --allow impersonate to permit this" in " ".join(text.stdout.split())
-    code, records, stderr = undone(scene, "--allow", "impersonate")
+    code, records, stderr = undo(scene, "--allow", "impersonate")
     assert code == 0, stderr
     assert records[0]["as"] == [bob.user_id]
     assert users(scene, room_id) == before
@@ -204,7 +204,7 @@ def test_undo_in_a_room_without_power_levels_sends_equivalent_levels(scene: Scen
     room_id = alice.make_room(members=[scene.admin])
     arguments = ("room", "set-power", room_id, scene.admin.user_id, "100", "--allow", "impersonate", "--yes")
     assert scene.run(*arguments).code == 0
-    code, _, stderr = undone(scene)
+    code, _, stderr = undo(scene)
     assert code == 0, stderr
     assert scene.admin.user_id not in users(scene, room_id)
 
@@ -228,7 +228,7 @@ def test_run_without_level_changes_cannot_be_undone(scene: Scene) -> None:
     bob = scene.someone("bob")
     room_id = bob.make_room()
     assert scene.run("room", "block", room_id, "--yes").code == 0
-    code, _, stderr = undone(scene)
+    code, _, stderr = undo(scene)
     assert code == 5
     assert "changed no power levels" in stderr
     answer = scene.run("journal", "resume", "last")
@@ -240,11 +240,11 @@ def test_resumed_run_names_its_origin_and_can_be_resumed(scene: Scene, tmp_path:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], left=[alice])
     before = scene.standings()
-    times: list[Passing] = []
+    killed: list[Passing] = []
 
     def on_request(passing: Passing) -> None:
-        if passing.path.endswith("/make_room_admin") and len(times) < 2:
-            times.append(passing)
+        if passing.path.endswith("/make_room_admin") and len(killed) < 2:
+            killed.append(passing)
             process.kill()
             raise ConnectionAbortedError
 
@@ -261,7 +261,7 @@ def test_resumed_run_names_its_origin_and_can_be_resumed(scene: Scene, tmp_path:
         assert "Continuing: synadmin room make-admin" in stderr
         assert json.loads(stdout)[0]["outcome"] == "done"
         scene.is_regained(room_id, scene.admin, before, killed=True)
-        linked = {line["run"]: line.get("resumes") for line in runs(scene)}
-    first, *later = linked
-    assert linked[first] is None
-    assert all(linked[run] in linked for run in later)
+        resumed_runs = {line["run"]: line.get("resumes") for line in runs(scene)}
+    first, *later = resumed_runs
+    assert resumed_runs[first] is None
+    assert all(resumed_runs[run] in resumed_runs for run in later)

@@ -1,4 +1,4 @@
-"""A public room of another server that everybody here has left: join it again, look, and then act."""
+"""Regain a public room of another server that all local users have left: join, read the levels, and act."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def theirs(federation: tuple[Homeserver, Homeserver]) -> Homeserver:
     return federation[1]
 
 
-def left_behind(
+def left_remote_room(
     ours: Scene, theirs: Homeserver, *, alias: str | None = None, public: bool = True
 ) -> tuple[RoomId, Person]:
-    """A room of another server in which somebody of ours held power until they left."""
+    """Return a room of another server, and a local user who had control of it and has left."""
     vera, henry = ours.newcomer("vera", server=theirs), ours.someone("henry")
     room_id = vera.create_room(public=public, alias=alias)
     if not public:
@@ -41,7 +41,7 @@ def left_behind(
     def known_level() -> object:
         return henry.synapse.client_server.state_event(room_id, POWER_LEVELS)["users"].get(henry.user_id)
 
-    # Levels that arrive after the last user has left would bring a part of the state back.
+    # Wait for the levels. If they arrived after the leave, Synapse would store a part of the state again.
     eventually(known_level, 100)
     henry.leave(room_id)
     return room_id, henry
@@ -49,13 +49,13 @@ def left_behind(
 
 def test_admin_joins_by_alias_and_finds_the_power_holders(ours: Scene, theirs: Homeserver) -> None:
     name = ours.someone("name").user_id[1:].partition(":")[0]
-    room_id, henry = left_behind(ours, theirs, alias=name)
+    room_id, henry = left_remote_room(ours, theirs, alias=name)
     alias = RoomAlias(f"#{name}:{theirs.server_name}")
     before = ours.standings()
-    rehearsed = ours.make_admin(alias, "--allow", "impersonate", "--dry-run")
-    assert rehearsed.verdict == (0, "planned", None, "api")
-    assert rehearsed.steps == [("join", ours.admin.user_id, "planned")]
-    assert "visible only after joining" in rehearsed.record["message"]
+    dry_run = ours.make_admin(alias, "--allow", "impersonate", "--dry-run")
+    assert dry_run.verdict == (0, "planned", None, "api")
+    assert dry_run.steps == [("join", ours.admin.user_id, "planned")]
+    assert "visible only after joining" in dry_run.record["message"]
     assert ours.standings() == before
 
     result = ours.make_admin(alias, "--allow", "impersonate")
@@ -65,14 +65,14 @@ def test_admin_joins_by_alias_and_finds_the_power_holders(ours: Scene, theirs: H
     assert result.record["promoter"] == henry.user_id
     assert result.record["membership"] == {"before": "leave", "after": "join"}
     ours.is_regained(room_id, ours.admin, before)
-    # It is to stay, and no later run takes it back.
+    # The server admin stays in the room: no later run reverts the join.
     result = ours.make_admin(ours.someone().make_room())
     assert "ended before it could revert this" not in result.stderr
     assert ours.memberships(ours.admin)[room_id] == "join"
 
 
 def test_admin_leaves_again_where_more_is_needed_than_allowed(ours: Scene, theirs: Homeserver) -> None:
-    room_id, _ = left_behind(ours, theirs)
+    room_id, _ = left_remote_room(ours, theirs)
     before = ours.standings()
     result = ours.make_admin(room_id)
     assert result.verdict == (5, "refused", "needs-impersonate", "impersonate"), result.record
@@ -82,7 +82,7 @@ def test_admin_leaves_again_where_more_is_needed_than_allowed(ours: Scene, their
 
 
 def test_admin_joins_only_to_read_for_another_target(ours: Scene, theirs: Homeserver) -> None:
-    room_id, henry = left_behind(ours, theirs)
+    room_id, henry = left_remote_room(ours, theirs)
     dora = ours.someone("dora")
     before = ours.standings()
     result = ours.make_admin(
@@ -94,7 +94,7 @@ def test_admin_joins_only_to_read_for_another_target(ours: Scene, theirs: Homese
 
 
 def test_no_join_gives_the_level_and_the_admin_leaves(ours: Scene, theirs: Homeserver) -> None:
-    room_id, henry = left_behind(ours, theirs)
+    room_id, henry = left_remote_room(ours, theirs)
     before = ours.standings()
     result = ours.make_admin(room_id, "--allow", "impersonate", "--no-join")
     assert result.verdict == (0, "pending", None, "impersonate"), result.record
@@ -118,7 +118,7 @@ def test_room_with_remote_power_holders_is_refused_and_names_them(ours: Scene, t
 
 
 def test_private_room_that_was_left_is_refused(ours: Scene, theirs: Homeserver) -> None:
-    room_id, _ = left_behind(ours, theirs, public=False)
+    room_id, _ = left_remote_room(ours, theirs, public=False)
     before = ours.standings()
     result = ours.make_admin(room_id, "--allow", "reactivate", "--via", theirs.server_name)
     assert result.verdict == (5, "refused", "not-in-room", None), (result.record, result.stderr)
@@ -127,8 +127,8 @@ def test_private_room_that_was_left_is_refused(ours: Scene, theirs: Homeserver) 
 
 
 def test_room_without_known_members_names_the_via_option(ours: Scene, theirs: Homeserver) -> None:
-    # Who came by an invitation leaves Synapse without the room's creator.
-    room_id, _ = left_behind(ours, theirs, public=False)
+    # A user who joined after an invitation has left: Synapse then does not know the room's creator.
+    room_id, _ = left_remote_room(ours, theirs, public=False)
     result = ours.make_admin(room_id, "--allow", "reactivate")
     assert result.verdict == (5, "refused", "not-in-room", None), (result.record, result.stderr)
     assert result.steps == []
@@ -144,7 +144,7 @@ def test_local_room_that_was_left_is_refused_at_once(ours: Scene) -> None:
 
 
 def test_target_that_cannot_use_the_power_is_refused_before_a_join(ours: Scene, theirs: Homeserver) -> None:
-    room_id, _ = left_behind(ours, theirs)
+    room_id, _ = left_remote_room(ours, theirs)
     before = ours.standings()
     ghost = ours.server.user_id("nobody-of-that-name")
     answer = ours.run(

@@ -1,4 +1,4 @@
-"""``room set-power`` and ``room demote``: through whom it is done, and what is never done by a slip."""
+"""``room set-power`` and ``room demote``: the acting user, and refusals that protect control of the room."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ def test_user_is_demoted_below_a_default_level_that_gives_control(scene: Scene, 
     assert content(scene, room_id) == {**levels, "users": {alice.user_id: 100, bob.user_id: 0}}
 
 
-@pytest.mark.parametrize("fate", ["suspended", "locked", "deactivated"])
-def test_deactivated_admin_is_demoted_and_stays_deactivated(scene: Scene, fate: str) -> None:
+@pytest.mark.parametrize("state", ["suspended", "locked", "deactivated"])
+def test_deactivated_admin_is_demoted_and_stays_deactivated(scene: Scene, state: str) -> None:
     mallory, bob = scene.someone("mallory"), scene.someone("bob")
     room_id = mallory.make_room(members=[bob, scene.admin], users={scene.admin: 100})
-    {"suspended": scene.suspend, "locked": scene.lock, "deactivated": scene.deactivate}[fate](mallory)
+    {"suspended": scene.suspend, "locked": scene.lock, "deactivated": scene.deactivate}[state](mallory)
     before = scene.standings()
     code, record, stderr = result(
         scene, "demote", room_id, mallory.user_id, "--to", "10", "--allow", "reactivate"
@@ -171,7 +171,7 @@ def test_remote_user_with_equal_power_is_not_demoted(
     assert code == 5
     assert f"{vera.user_id} on another server has at least as much power" in stderr
     assert scene.room_state(room_id, alice).event_id == event
-    # The last local control may go where others elsewhere have it, and only if that is meant.
+    # Local control may be given up only if a remote user has control, and only with --leave-rooms.
     result(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
     code, record, _ = result(scene, "demote", room_id, scene.admin.user_id)
     assert (code, record["outcome"], record["reason"]) == (5, "refused", "would-lose-control")
@@ -263,12 +263,12 @@ def test_two_simultaneous_runs_both_hold(scene: Scene, tmp_path: Path, machines:
 def test_last_admin_is_not_demoted_where_the_other_one_left_meanwhile(scene: Scene, tmp_path: Path) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], users={bob: 100})
-    looks: list[Passing] = []
+    reads: list[Passing] = []
 
     def on_request(passing: Passing) -> None:
         if passing.path.endswith("type=m.room.power_levels") and not passing.answered:
-            looks.append(passing)
-            if len(looks) == 2:  # it is planned; the levels are looked at once more before they are sent
+            reads.append(passing)
+            if len(reads) == 2:  # after the plan: the levels are read once more before they are sent
                 bob.set_power(room_id, {bob: 0})
 
     arguments = ["room", "demote", room_id, alice.user_id, "--allow", "impersonate", "--yes", "-o", "json"]

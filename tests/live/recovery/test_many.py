@@ -1,4 +1,4 @@
-"""Thirty rooms that take acting as others, under the rate limits that Synapse comes with."""
+"""Regain thirty rooms by impersonation, with Synapse's default rate limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOMS = 30
 
 
 def lost_rooms(scene: Scene, alice: Person, bob: Person) -> list[RoomId]:
-    """Private rooms that nobody in them has power over any more."""
+    """Make private rooms whose admin has left."""
     with scene.admin.lifted_limits(alice, bob):
         return [alice.make_room(members=[bob], left=[alice]) for _ in range(ROOMS)]
 
@@ -47,12 +47,12 @@ def test_plans_of_rooms_read_in_parallel_equal_single_plans(scene: Scene) -> Non
     gone = "!gone:nowhere.example"
     rooms = [alice.make_room(members=[bob]), alice.make_room(left=[alice], members=[bob]), gone] * 4
     rooms += [alice.make_room() for _ in range(8)]
-    looked_at = [
+    answers = [
         scene.run(
             "room", "make-admin", *rooms, "--dry-run", "-o", "json", env={"SYNADMIN_CONCURRENCY": number}
         )
         for number in ("1", "4")
     ]
-    assert looked_at[0].stdout == looked_at[1].stdout
-    assert len(json.loads(looked_at[0].stdout)) == 11
-    assert looked_at[0].code == looked_at[1].code
+    assert answers[0].stdout == answers[1].stdout
+    assert len(json.loads(answers[0].stdout)) == 11
+    assert answers[0].code == answers[1].code

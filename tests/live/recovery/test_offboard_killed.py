@@ -1,7 +1,7 @@
-"""A person who is in rooms of all kinds is off-boarded, and a run that is killed is resumed to the same end.
+"""``user offboard`` with rooms of all kinds: a run that is killed many times has the same result.
 
-The users of another server are ids alone: they hold a level above the local users.
-``SYNADMIN_TEST_EVERY=10`` takes three rooms of each kind, and kills the run at every tenth request.
+The remote users do not exist. Their ids only appear in power levels, above the local users.
+``SYNADMIN_TEST_EVERY=10`` makes three rooms of each kind, and kills the run at every tenth request.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ CONTROL_AT_100 = {"m.room.power_levels": 100}
 
 @dataclass(frozen=True)
 class Kind:
-    """A room of Alice's, and how it is when she has gone.
+    """A kind of room with Alice as a member, and its expected state after she is off-boarded.
 
     Attributes:
-        room: how it is made.
-        levels: who has which level afterwards, by the name of the person.
-        stays: Alice is in it afterwards.
-        successor: Carol's membership afterwards.
-        maker: who makes it.
+        room: the arguments that make the room.
+        levels: the expected levels, by the name of the user.
+        stays: whether Alice is expected to stay in the room.
+        successor: the expected membership of Carol.
+        maker: the name of the user who makes the room.
     """
 
     room: Mapping[str, Any]
     levels: Mapping[str, int]
     stays: bool = False
     successor: str | None = "join"
-    maker: str = "alice"
+    creator: str = "alice"
 
 
 _SOLE = {"carol": 100}
@@ -55,7 +55,7 @@ KINDS = {
     "sole admin": Kind({"members": ["bob"]}, _SOLE),
     "public": Kind({"members": ["bob"], "public": True}, _SOLE),
     "space": Kind({"members": ["bob"], "space": True}, _SOLE),
-    "successor is in it": Kind({"members": ["bob", "carol"]}, _SOLE),
+    "successor is a member": Kind({"members": ["bob", "carol"]}, _SOLE),
     "successor is banned": Kind({"members": ["bob"], "banned": ["carol"]}, _SOLE),
     "creator": Kind({"members": ["bob"], "version": "12"}, _SOLE),
     "another server above": Kind(
@@ -68,17 +68,17 @@ KINDS = {
     ),
     "one of two": Kind({"members": ["bob"], "users": {"bob": 100}}, {"bob": 100}, successor=None),
     "moderator": Kind(
-        {"members": ["alice"], "users": {"alice": 50}}, {"bob": 100}, successor=None, maker="bob"
+        {"members": ["alice"], "users": {"alice": 50}}, {"bob": 100}, successor=None, creator="bob"
     ),
-    "member": Kind({"members": ["alice"]}, {"bob": 100}, stays=True, successor=None, maker="bob"),
+    "member": Kind({"members": ["alice"]}, {"bob": 100}, stays=True, successor=None, creator="bob"),
     "no other member": Kind({}, {"alice": 100}, stays=True, successor=None),
 }
 
 
 def rooms_of(scene: Scene, people: Mapping[str, Person]) -> dict[RoomId, Kind]:
-    """Make the rooms: one of each kind, or three."""
+    """Make one room of each kind, or three with SYNADMIN_TEST_EVERY; return them with their kinds."""
 
-    def with_people(value: Any) -> Any:  # noqa: ANN401  what makes a room
+    def with_people(value: Any) -> Any:  # noqa: ANN401 - arguments of make_room
         if isinstance(value, list):
             return [people[name] for name in value]
         if isinstance(value, dict):
@@ -90,7 +90,7 @@ def rooms_of(scene: Scene, people: Mapping[str, Person]) -> dict[RoomId, Kind]:
 
     with scene.admin.lifted_limits(*people.values()):
         return {
-            people[kind.maker].make_room(name, **with_people(kind.room)): kind
+            people[kind.creator].make_room(name, **with_people(kind.room)): kind
             for name, kind in KINDS.items()
             for _ in range(3 if EVERY else 1)
         }
@@ -98,24 +98,24 @@ def rooms_of(scene: Scene, people: Mapping[str, Person]) -> dict[RoomId, Kind]:
 
 @dataclass
 class Killer:
-    """A way to the server on which the command that uses it is killed."""
+    """Kills the command after a number of answered requests."""
 
     home: Path
     scene: Scene
     process: subprocess.Popen[str] | None = None
-    left: int = 0
+    remaining_requests: int = 0
     ready: threading.Event = field(default_factory=threading.Event)
 
     def on_request(self, passing: Passing) -> None:
         self.ready.wait()
-        self.left -= passing.answered
-        if self.left == 0 and passing.answered and self.process is not None:
+        self.remaining_requests -= passing.answered
+        if self.remaining_requests == 0 and passing.answered and self.process is not None:
             self.process.kill()
             raise ConnectionAbortedError
 
     def run(self, url: str, arguments: Iterable[str], *, requests: int) -> tuple[int, str]:
-        """Run the command line until so many requests are answered; return its exit code and stderr."""
-        self.left = requests
+        """Run the command until this many requests are answered; return its exit code and stderr."""
+        self.remaining_requests = requests
         self.ready.clear()
         with running(self.home, url, self.scene.admin, *arguments) as self.process:
             self.ready.set()
@@ -140,7 +140,7 @@ def test_killed_offboarding_is_resumed_to_the_same_result(
                 arguments = ["journal", "resume", "last"]
             if code != -signal.SIGKILL:
                 break
-    # A token whose answer was lost can only expire.
+    # If the answer with a token was lost, the token stays valid until it expires.
     assert code == ("It expires by itself at" in stderr), stderr
     assert runs > 3
     assert "the server asks to wait" not in stderr

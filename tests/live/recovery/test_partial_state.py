@@ -1,7 +1,7 @@
-"""Rooms of another server whose state this server does not have complete yet.
+"""Rooms of another server with partial state.
 
-Synapse joins a big room before it has all of its state, and gets the rest later. Until then it asks another
-server for each join, and does not list the members.
+Synapse joins a large room before it has the complete state, and fetches the rest later. Until then, Synapse
+needs another server for each join, and does not list the members.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TIMEOUT = "5"  # seconds
 
 
 def make_partial(server: Homeserver, room_id: RoomId, member: UserId, via: str) -> None:
-    """Let a server take a room's state for incomplete, as long as it has not been asked about it."""
+    """Mark a room as partial-state in the database. The server must not have cached the room yet."""
     with closing(sqlite3.connect(server.directory / "homeserver.db", timeout=30)) as database:
         ((event_id,),) = database.execute(
             "SELECT event_id FROM current_state_events WHERE room_id = ? AND type = 'm.room.member' "
@@ -60,7 +60,7 @@ def test_partial_state_room_is_joined_via_a_server_or_pending(
         if not public:
             vera.invite(room_id, henry)
         henry.join(room_id, via=[theirs.server_name])
-        # Tom is in no room: only the list of all members would tell.
+        # Tom is not in the room. Only the complete list of members shows that.
         vera.set_power(room_id, {henry: 100, tom: 50})
         until = time.monotonic() + 20
         while henry.user_id not in (ours.admin.levels_event(room_id) or {})["content"]["users"]:

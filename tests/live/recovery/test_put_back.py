@@ -1,4 +1,4 @@
-"""What is changed for a short time is put back: after a failure, after Ctrl-C, after the power has gone."""
+"""Temporary changes are reverted after a failed step, an interruption, or the kill of a run."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from tests.live.recovery.conftest import Scene
 
 STEPS = ["reactivate", "invite", "join", "unban", "make-room-admin", "join", "deactivate"]
-"""Of the plan that the interruptions below are tried on."""
+"""The steps of the plan that the tests below interrupt."""
 
 
 @dataclass(frozen=True)
 class Club:
-    """Two people, one of whom is deactivated, and rooms that she alone had power in."""
+    """Two users: Alice, who is deactivated and the only one with power in the rooms, and Bob."""
 
     scene: Scene
     alice: Person
     bob: Person
 
     def room(self) -> RoomId:
-        """A room to be regained in as many steps as there can well be."""
+        """Make a room that takes many steps to regain."""
         users = {self.alice.user_id: 100, self.bob.user_id: 100}
         room_id = self.bob.create_room(levels={"users": users})
         self.bob.ban(room_id, self.scene.admin)
@@ -57,11 +57,11 @@ def make_admin(room_id: RoomId) -> tuple[str, ...]:
 def test_recovery_without_a_fault_takes_seven_steps(club: Club) -> None:
     before = club.scene.standings()
     room_id = club.room()
-    rehearsed = club.scene.make_admin(room_id, "--allow", "reactivate", "--dry-run")
+    dry_run = club.scene.make_admin(room_id, "--allow", "reactivate", "--dry-run")
     result = club.scene.make_admin(room_id, "--allow", "reactivate")
-    assert result.actions == STEPS == [step["action"] for step in rehearsed.record["steps"]]
+    assert result.actions == STEPS == [step["action"] for step in dry_run.record["steps"]]
     assert [step["detail"] for step in result.record["steps"]] == [
-        step["detail"] for step in rehearsed.record["steps"]
+        step["detail"] for step in dry_run.record["steps"]
     ]
     now = club.scene.standings()
     now[club.bob.user_id].memberships.pop(room_id)
@@ -113,7 +113,7 @@ def test_failed_step_leaves_no_temporary_change(
     assert mine.memberships.get(room_id, "leave") in {then.memberships[room_id], "leave", "invite"}
     assert [step["action"] for step in record["steps"] if step["status"] == "failed"] == [action]
     assert (process.returncode, record["outcome"]) in {(1, "failed"), (0, "pending")}
-    # Nothing is left over for the next run, which gets there.
+    # The next run finds nothing to revert and regains the room.
     with running(tmp_path, scene.server.url, scene.admin, *make_admin(room_id)) as process:
         stdout, stderr = process.communicate()
     assert process.returncode == 0
@@ -154,7 +154,7 @@ def test_change_that_cannot_be_reverted_is_reported_and_reverted_later(club: Clu
         assert process.returncode == 1
         assert "not reverted" in stderr
         assert not scene.standing(club.alice).account["deactivated"]
-        # Whatever the next change is about, it is put back first.
+        # The next run with changes first reverts the old temporary change.
         with running(tmp_path, proxy.here, scene.admin, *make_admin(club.room())) as process:
             _, stderr = process.communicate()
         assert process.returncode == 0, stderr
@@ -212,7 +212,7 @@ def test_run_killed_at_any_request_is_resumed_to_the_same_result(
     people = (club.alice, club.bob)
 
     def kill_and_resume(room_id: RoomId, home: Path, point: int | None) -> list[Passing]:
-        """Kill a run at this point, resume it, and look; return the requests of the first run."""
+        """Kill a run at a request, resume it, and check the result; return the requests of the first run."""
         home.mkdir()
         started = threading.Event()
 
@@ -245,11 +245,11 @@ def test_run_killed_at_any_request_is_resumed_to_the_same_result(
         return requests
 
     before = [scene.standing(who) for who in people]
-    whole = kill_and_resume(club.room(), tmp_path / "undisturbed", None)
-    assert len(whole) > len(STEPS) * 3
-    looks, few = answered and deactivated, 12 if answered and deactivated else 4
-    every = int(os.environ.get("SYNADMIN_TEST_EVERY", few))
-    points = [request.number for request in whole if request.changes or looks][::every]
+    all_requests = kill_and_resume(club.room(), tmp_path / "undisturbed", None)
+    assert len(all_requests) > len(STEPS) * 3
+    include_reads, default_step = answered and deactivated, 12 if answered and deactivated else 4
+    every = int(os.environ.get("SYNADMIN_TEST_EVERY", default_step))
+    points = [request.number for request in all_requests if request.changes or include_reads][::every]
     rooms = [club.room() for _ in points]
     for point, room_id in zip(points, rooms, strict=True):
         kill_and_resume(room_id, tmp_path / f"{point}", point)
@@ -263,5 +263,5 @@ def test_run_killed_at_any_request_is_resumed_to_the_same_result(
     for standing in now:
         for room_id in rooms:
             standing.memberships.pop(room_id, None)
-    now[1].memberships.popitem()  # the room that nothing happened in
+    now[1].memberships.popitem()  # the room of the undisturbed run
     assert now == before

@@ -1,4 +1,4 @@
-"""Rooms that the Admin API alone gives up on, regained; and afterwards everything else is as it was."""
+"""Regain rooms for which the Admin API alone is not enough, and revert all temporary changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.recovery.conftest import Scene, Scenes
 
-BROUGHT_IN = ["invite", "join", "make-room-admin", "join", "leave"]
+REJOIN_AND_GRANT = ["invite", "join", "make-room-admin", "join", "leave"]
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
@@ -21,7 +21,7 @@ def test_admin_who_left_a_private_room_rejoins_temporarily(scene: Scene, version
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(version=version, members=[bob], left=[alice])
     result = scene.regain(room_id)
-    assert result.actions == BROUGHT_IN
+    assert result.actions == REJOIN_AND_GRANT
     assert result.record["promoter"] == alice.user_id
     assert [who for _, who, _ in result.steps] == [
         bob.user_id,
@@ -51,13 +51,13 @@ def test_admin_who_left_a_restricted_and_the_allowed_room_is_invited(scene: Scen
     space = bob.make_room(space=True)
     rule = {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": space}]}
     room_id = alice.make_room(join_rule=rule, members=[bob], left=[alice])
-    assert scene.regain(room_id).actions == BROUGHT_IN
+    assert scene.regain(room_id).actions == REJOIN_AND_GRANT
 
 
 def test_admin_who_left_a_knock_room_is_invited(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(join_rule="knock", members=[bob], left=[alice])
-    assert scene.regain(room_id).actions == BROUGHT_IN
+    assert scene.regain(room_id).actions == REJOIN_AND_GRANT
 
 
 @pytest.mark.parametrize("erased", [False, True], ids=["kept", "erased"])
@@ -79,19 +79,19 @@ def test_suspended_joined_admin_stays_joined_and_suspended(scene: Scene) -> None
     assert scene.memberships(alice)[room_id] == "join"
 
 
-@pytest.mark.parametrize("fates", [("locked",), ("suspended",), ("suspended", "locked")], ids="+".join)
+@pytest.mark.parametrize("states", [("locked",), ("suspended",), ("suspended", "locked")], ids="+".join)
 def test_admin_who_left_and_is_deactivated_is_reactivated_and_rejoined_temporarily(
-    scene: Scene, fates: tuple[str, ...]
+    scene: Scene, states: tuple[str, ...]
 ) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], left=[alice])
-    if "suspended" in fates:
+    if "suspended" in states:
         scene.suspend(alice)
-    if "locked" in fates:
+    if "locked" in states:
         scene.lock(alice)
     result = scene.regain(room_id, reach="reactivate")
-    wake, sleep = ("unlock", "lock") if fates == ("locked",) else ("unsuspend", "suspend")
-    assert result.actions == [wake, "invite", "join", "make-room-admin", "join", "leave", sleep]
+    enable, disable = ("unlock", "lock") if states == ("locked",) else ("unsuspend", "suspend")
+    assert result.actions == [enable, "invite", "join", "make-room-admin", "join", "leave", disable]
 
 
 def test_locked_and_suspended_joined_admin_grants_the_level(scene: Scene) -> None:
@@ -113,7 +113,7 @@ def test_additional_creator_who_left_still_has_power(scene: Scene) -> None:
     room_id = alice.make_room(version="12", creation=creation, members=[bob, carol], left=[carol])
     scene.deactivate(alice)
     result = scene.regain(room_id)
-    assert result.actions == BROUGHT_IN
+    assert result.actions == REJOIN_AND_GRANT
     assert result.record["promoter"] == carol.user_id
     assert result.record["power_level"]["highest"] == "creator"
 
@@ -135,7 +135,7 @@ def test_user_with_enough_power_rejoins_where_members_lack_it(scene: Scene) -> N
     alice, mod = scene.someone("alice"), scene.someone("mod")
     room_id = alice.make_room(members=[mod], users={mod: 50}, left=[alice])
     result = scene.regain(room_id)
-    assert result.actions == BROUGHT_IN
+    assert result.actions == REJOIN_AND_GRANT
     assert result.record["promoter"] == alice.user_id
 
 
@@ -158,7 +158,7 @@ def test_another_local_target_joins(scene: Scene) -> None:
     alice, bob, dora = scene.someone("alice"), scene.someone("bob"), scene.someone("dora")
     room_id = alice.make_room(members=[bob], left=[alice])
     result = scene.regain(room_id, target=dora)
-    assert result.actions == BROUGHT_IN
+    assert result.actions == REJOIN_AND_GRANT
     assert result.record["user_id"] == dora.user_id
 
 
@@ -188,7 +188,7 @@ def test_shadow_banned_and_locked_users_are_not_chosen_for_blocked_actions(scene
     scene.admin.shadow_ban(bob)
     scene.lock(carol)
     result = scene.regain(room_id)
-    assert result.actions == BROUGHT_IN
+    assert result.actions == REJOIN_AND_GRANT
     assert result.steps[0] == ("invite", dora.user_id, "done")
 
 

@@ -1,4 +1,4 @@
-"""A temporary change is reverted when that was read back, whatever was answered in between."""
+"""A temporary change counts as reverted only after synadmin has read the result back."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def test_restoration_is_open_until_the_account_is_read_as_deactivated(scene: Sce
     before = scene.standing(alice)
 
     def on_request(passing: Passing) -> int | None:
-        return 200 if "/deactivate/" in passing.path and not passing.answered and lying else None
+        return 200 if "/deactivate/" in passing.path and not passing.answered and fake_success else None
 
-    lying = True
+    fake_success = True
     with Proxy(scene.server.url, on_request) as proxy:
         with running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process:
             _, stderr = process.communicate()
@@ -37,7 +37,7 @@ def test_restoration_is_open_until_the_account_is_read_as_deactivated(scene: Sce
         assert "the server reported success, but reading back shows no change" in stderr
         assert "`synadmin journal resume last` tries again" in stderr
         assert not scene.standing(alice).account["deactivated"]
-        lying = False
+        fake_success = False
         with running(tmp_path, proxy.here, scene.admin, "journal", "resume", "last") as process:
             _, stderr = process.communicate()
     assert process.returncode == 0, stderr
@@ -53,7 +53,7 @@ def test_temporary_changes_are_reverted_on_a_full_disk(scene: Scene, tmp_path: P
     before = scene.standings()
 
     def on_request(passing: Passing) -> None:
-        # From here on no file grows any more.
+        # From now on the process cannot write to files.
         if passing.path.endswith("/make_room_admin") and not passing.answered:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
 
@@ -70,7 +70,7 @@ def test_temporary_changes_are_reverted_on_a_full_disk(scene: Scene, tmp_path: P
         assert scene.borrowed_tokens() == 0
         with running(tmp_path, proxy.here, scene.admin, "journal", "resume", "last", "-o", "json") as process:
             stdout, stderr = process.communicate()
-        # The tokens have ended, but that could not be written down.
+        # The tokens are revoked, but the journal could not record that.
         assert (process.returncode, json.loads(stdout)[0]["outcome"]) == (1, "done"), stderr
         assert "It expires by itself at" in stderr
     assert scene.standings()[alice.user_id] == before[alice.user_id]

@@ -1,4 +1,4 @@
-"""Control that is given while others change the levels of the same room."""
+"""``room make-admin`` while other users change the power levels of the same room."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def make_admin(
     scene: Scene, home: Path, on_request: Callable[[Passing], int | None], *arguments: str
 ) -> tuple[int | None, dict[str, Any]]:
-    """Run it through a proxy; return its exit code and its record of the room."""
+    """Run the command through a proxy; return its exit code and the record of the room."""
     with (
         Proxy(scene.server.url, on_request) as proxy,
         running(
@@ -34,14 +34,14 @@ def make_admin(
 
 def test_level_that_another_user_overwrites_is_given_again(scene: Scene, tmp_path: Path) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
-    room_id = alice.make_room(version="12", members=[bob])  # a creator may lower every level
+    room_id = alice.make_room(version="12", members=[bob])  # a creator can lower every level
     levels = alice.state(room_id, "m.room.power_levels")
     grants: list[Passing] = []
 
     def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and passing.answered:
             grants.append(passing)
-            if len(grants) == 1:  # made from the levels before
+            if len(grants) == 1:  # based on the levels before the grant
                 alice.set_levels(room_id, {**levels, "users": {**levels["users"], bob.user_id: 30}})
 
     code, record = make_admin(scene, tmp_path, on_request, room_id)
@@ -62,12 +62,12 @@ def test_change_that_make_room_admin_overwrites_is_made_again(
 
     def on_request(passing: Passing) -> int | None:
         if lowered and "/messages" in passing.path and passing.answered and theirs[carol.user_id] == 100:
-            theirs[carol.user_id] = 10  # a newer change than the one that was lost
+            theirs[carol.user_id] = 10  # newer than the change that was lost
             alice.set_levels(room_id, {**levels, "users": {**levels["users"], **theirs, who.user_id: 100}})
         if not passing.path.endswith("/make_room_admin") or passing.answered or made:
             return None
         made.append(passing)
-        # As if Synapse had read the levels before they changed, and sent them afterwards.
+        # As if Synapse had read the levels before the change and sent them afterwards.
         alice.set_levels(room_id, {**levels, "users": levels["users"] | theirs})
         alice.set_levels(room_id, {**levels, "users": {**levels["users"], who.user_id: 100}})
         return 200
