@@ -1,4 +1,4 @@
-"""The command line, run in this process or in one of its own."""
+"""Fixtures that run the command line in this process or in a separate process."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ TOKEN = "syt_c2VjcmV0_donotshowthis"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a command said, and how it ended."""
+class Result:
+    """The output and the exit code of a command."""
 
     stdout: str
     stderr: str
     code: int
 
     def assert_is_one_clear_line(self, *, code: int) -> None:
-        """Assert that it failed as a person and a script would want it."""
+        """Assert that the command failed with one line on stderr, at most one hint, and no stdout."""
         lines = self.stderr.splitlines()
         assert self.code == code, self
         assert lines, self
@@ -42,7 +42,7 @@ class Answer:
 
 
 class Synadmin(Protocol):
-    def __call__(self, *arguments: str, stdin: bytes = b"") -> Answer: ...
+    def __call__(self, *arguments: str, stdin: bytes = b"") -> Result: ...
 
 
 @pytest.fixture
@@ -58,35 +58,35 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def synadmin(
     work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> Synadmin:
-    """Run a command line in this process, without a terminal."""
+    """Return a function that runs a command line in this process, without a terminal."""
     del work, naps
 
-    def run(*arguments: str, stdin: bytes = b"") -> Answer:
+    def run(*arguments: str, stdin: bytes = b"") -> Result:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
         capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exited:
             main(list(arguments))
         captured = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return Answer(captured.out, captured.err, left.value.code)
+        assert isinstance(exited.value.code, int)
+        return Result(captured.out, captured.err, exited.value.code)
 
     return run
 
 
 @pytest.fixture
 def signed_in(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
-    """The stub, as the homeserver whose token is configured."""
+    """The stub, configured as the homeserver, with an access token."""
     monkeypatch.setenv("SYNADMIN_HOMESERVER", stub.url)
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
     return stub
 
 
 @pytest.fixture
-def in_a_shell(work: Path) -> Callable[[str], Answer]:
-    """Run a line of shell in which ``synadmin`` is the command line, in a process of its own."""
+def in_a_shell(work: Path) -> Callable[[str], Result]:
+    """Return a function that runs a shell line in a separate process; ``synadmin`` is a command in it."""
 
-    def run(line: str) -> Answer:
-        ended = subprocess.run(
+    def run(line: str) -> Result:
+        process = subprocess.run(
             ["/bin/sh", "-c", f'synadmin() {{ "{sys.executable}" -m synadmin "$@"; }}; {line}'],
             cwd=work,
             stdin=subprocess.DEVNULL,
@@ -95,6 +95,6 @@ def in_a_shell(work: Path) -> Callable[[str], Answer]:
             timeout=60,
             check=False,
         )
-        return Answer(ended.stdout, ended.stderr, ended.returncode)
+        return Result(process.stdout, process.stderr, process.returncode)
 
     return run

@@ -1,4 +1,4 @@
-"""Profiles of several servers."""
+"""Profiles for tests with several servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person at a terminal: a real one, as the kernel makes them."""
+"""A pseudo-terminal, on which tests run a program and type its input."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_PATIENCE = 60.0  # seconds
-# What a login shell does for the programs it starts, so that /dev/tty is this terminal.
+_TIMEOUT = 60.0  # seconds
+# Makes the pseudo-terminal the controlling terminal, as a login shell does: /dev/tty is this terminal.
 _SHELL = """
 import fcntl, os, sys, termios
 os.setsid()
@@ -25,7 +25,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 class Terminal:
-    """Runs Python with the given arguments on a terminal of its own; ``stdout`` may go elsewhere."""
+    """Runs Python with these arguments on a separate terminal; ``stdout`` may be redirected."""
 
     def __init__(
         self,
@@ -34,17 +34,17 @@ class Terminal:
         stdout: int | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self._ours, theirs = pty.openpty()
+        self._controller, terminal_fd = pty.openpty()
         self.shown = ""
         self._process = subprocess.Popen(
             [sys.executable, "-c", _SHELL, *arguments],
             cwd=cwd,
             env=env,
-            stdin=theirs,
-            stdout=theirs if stdout is None else stdout,
-            stderr=theirs,
+            stdin=terminal_fd,
+            stdout=terminal_fd if stdout is None else stdout,
+            stderr=terminal_fd,
         )
-        os.close(theirs)
+        os.close(terminal_fd)
 
     def __enter__(self) -> Self:
         return self
@@ -53,44 +53,44 @@ class Terminal:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        os.close(self._ours)
+        os.close(self._controller)
 
     def see(self, text: str) -> None:
-        """Wait until the text is on the screen."""
-        until = time.monotonic() + _PATIENCE
+        """Wait until the program has shown the text."""
+        deadline = time.monotonic() + _TIMEOUT
         while text not in self.shown:
-            assert time.monotonic() < until, f"{text!r} was not shown: {self.shown!r}"
+            assert time.monotonic() < deadline, f"{text!r} was not shown: {self.shown!r}"
             if not self._read():
                 assert text in self.shown, f"{text!r} was not shown: {self.shown!r}"
                 return
 
     def type(self, text: str) -> None:
-        """Press keys."""
-        os.write(self._ours, text.encode())
+        """Send keys to the program."""
+        os.write(self._controller, text.encode())
 
     def end(self) -> int:
-        """Wait for the program's end and return its exit code."""
+        """Wait until the program ends, and return its exit code."""
         while self._read():
             pass
-        return self._process.wait(_PATIENCE)
+        return self._process.wait(_TIMEOUT)
 
     def interrupt(self) -> int:
-        """Press Ctrl-C, and again where Python was just about to read and has not noticed."""
-        until = time.monotonic() + _PATIENCE
-        while time.monotonic() < until:
+        """Press Ctrl-C until the program ends: Python can miss one that comes just before it reads."""
+        deadline = time.monotonic() + _TIMEOUT
+        while time.monotonic() < deadline:
             self.type("\x03")
             while self._read(1.0):
                 pass
             if self._process.poll() is not None:
                 break
-        return self._process.wait(_PATIENCE)
+        return self._process.wait(_TIMEOUT)
 
-    def _read(self, patience: float = _PATIENCE) -> bool:
-        if not select.select([self._ours], [], [], patience)[0]:
+    def _read(self, timeout: float = _TIMEOUT) -> bool:
+        if not select.select([self._controller], [], [], timeout)[0]:
             return False
         try:
-            part = os.read(self._ours, 4096)
+            part = os.read(self._controller, 4096)
         except OSError:
-            return False  # Linux's way to say that nobody has the other end open any more
+            return False  # on Linux, this error means that the program has closed the terminal
         self.shown += part.decode(errors="replace")
         return bool(part)

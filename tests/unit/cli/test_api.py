@@ -1,4 +1,4 @@
-"""``synadmin api``: what goes out as it was typed, and what comes back as it came."""
+"""``synadmin api``: requests are sent as typed, and answers are printed unchanged."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def _settings(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exited:
         main(["api", *arguments])
-    code: int = ended.value.code  # type: ignore[assignment]
+    code: int = exited.value.code  # type: ignore[assignment]
     return code
 
 

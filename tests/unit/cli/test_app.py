@@ -1,4 +1,4 @@
-"""What every command does alike: exit codes, one clear line, and a shell around it that does as it likes."""
+"""Common behaviour of all commands: exit codes, errors in one line, pipes and signals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.unit.cli.conftest import Answer, Synadmin
+    from tests.unit.cli.conftest import Result, Synadmin
     from tests.unit.stub import Request, Stub
 
 
@@ -69,14 +69,14 @@ def test_errors_have_the_exit_codes_of_the_contract(kind: type[SynadminError], c
         assert exit_code(kind("no")) == code
 
 
-# A server that answers anything but what it should
+# Errors of the server, and answers that are not valid
 
 _FAILURES = {
     "HTML": (HTML, 1, "the answer is a web page, not JSON"),
     "an empty body": (EMPTY, 1, "the answer is empty"),
     "JSON of another shape": (json_reply(["x"]), 1, "the answer has another shape"),
     "a field of another type": (json_reply({"user_id": 5}), 1, "the answer has another shape"),
-    "no UTF-8": (Reply(200, b'{"user_id": "\xff"}'), 1, "the answer has another shape"),
+    "invalid UTF-8": (Reply(200, b'{"user_id": "\xff"}'), 1, "the answer has another shape"),
     "endless nesting": (Reply(200, b"[" * 100_000), 1, "the answer has another shape"),
     "301": (Reply(301, b"", {"Location": "https://evil.example/"}), 1, "the server redirects to"),
     "301 to nowhere": (Reply(301, b"", {"Location": "http://[::1"}), 1, "the server redirects to"),
@@ -87,9 +87,9 @@ _FAILURES = {
     "429": (refused(429, "M_LIMIT_EXCEEDED", "Too Many", retry_after_ms=99_000), 1, "M_LIMIT_EXCEEDED"),
     "500": (refused(500, "M_UNKNOWN", "Internal server error"), 1, "Internal server error"),
     "502": (Reply(502, b"<html>"), 1, "Bad Gateway"),
-    "a connection closed without a word": (BROKEN, 1, "closed the connection without an answer"),
-    "something that is not HTTP": (Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"), 1, "is not Matrix: it is no HTTP"),
-    "silence": (SILENT, 1, "did not answer within 0.2 s"),
+    "a closed connection": (BROKEN, 1, "closed the connection without an answer"),
+    "not HTTP": (Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"), 1, "is not Matrix: it is no HTTP"),
+    "no answer": (SILENT, 1, "did not answer within 0.2 s"),
     "an escape sequence": (refused(400, "M_\x1b[2J", "a\x1b[31mb\nc\r\u202ed"), 1, r"a\x1b[31mb\nc\r\u202ed"),
 }
 
@@ -99,11 +99,11 @@ def test_server_error_is_one_clear_line(
     reply: Reply, code: int, words: str, signed_in: Stub, synadmin: Synadmin
 ) -> None:
     signed_in.on(WHOAMI, reply)
-    answer = synadmin("whoami", "--timeout", "0.2" if reply is SILENT else "20")
-    answer.assert_is_one_clear_line(code=code)
-    assert words in answer.stderr
-    assert answer.stderr.replace("\n", "").isprintable()
-    assert TOKEN not in answer.stderr
+    result = synadmin("whoami", "--timeout", "0.2" if reply is SILENT else "20")
+    result.assert_is_one_clear_line(code=code)
+    assert words in result.stderr
+    assert result.stderr.replace("\n", "").isprintable()
+    assert TOKEN not in result.stderr
 
 
 def test_refused_connection_is_one_clear_line(synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,10 +112,10 @@ def test_refused_connection_is_one_clear_line(synadmin: Synadmin, monkeypatch: p
         (nobody_there(), "refuses the connection: nothing listens there"),
         ("https://matrix.invalid", "matrix.invalid cannot be found: DNS "),
     ):
-        answer = synadmin("whoami", "--homeserver", homeserver)
-        answer.assert_is_one_clear_line(code=1)
-        assert words in answer.stderr
-    assert "gaierror" not in answer.stderr
+        result = synadmin("whoami", "--homeserver", homeserver)
+        result.assert_is_one_clear_line(code=1)
+        assert words in result.stderr
+    assert "gaierror" not in result.stderr
     assert "gaierror" in synadmin("whoami", "-vv", "--homeserver", homeserver).stderr
 
 
@@ -146,10 +146,10 @@ def test_invalid_homeserver_is_one_clear_line(
     homeserver: str, code: int, words: str, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
-    answer = synadmin("whoami", f"--homeserver={homeserver}")
-    answer.assert_is_one_clear_line(code=code)
-    assert words in answer.stderr
-    assert "hunter2" not in answer.stderr
+    result = synadmin("whoami", f"--homeserver={homeserver}")
+    result.assert_is_one_clear_line(code=code)
+    assert words in result.stderr
+    assert "hunter2" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -179,17 +179,17 @@ def test_invalid_setting_is_one_clear_line(
     if "TOKEN" not in setting[0]:
         monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
     monkeypatch.setenv(*setting)
-    answer = synadmin("whoami")
-    answer.assert_is_one_clear_line(code=2)
-    assert "donotshow" not in answer.stderr
+    result = synadmin("whoami")
+    result.assert_is_one_clear_line(code=2)
+    assert "donotshow" not in result.stderr
     assert stub.requests == []
 
 
 def test_missing_settings_file_is_one_clear_line(synadmin: Synadmin) -> None:
     synadmin("whoami", "--env-file", "missing.env").assert_is_one_clear_line(code=2)
-    answer = synadmin("whoami", "--profile", "club")
-    answer.assert_is_one_clear_line(code=2)
-    assert "`synadmin login --profile club` makes this one" in answer.stderr
+    result = synadmin("whoami", "--profile", "club")
+    result.assert_is_one_clear_line(code=2)
+    assert "`synadmin login --profile club` makes this one" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_missing_settings_file_is_one_clear_line(synadmin: Synadmin) -> None:
     ],
 )
 def test_invalid_command_is_one_clear_line_with_help(arguments: list[str], synadmin: Synadmin) -> None:
-    answer = synadmin(*arguments)
-    answer.assert_is_one_clear_line(code=2)
-    assert re.search("--help` (shows how it is used|lists its commands|explains them)", answer.stderr)
+    result = synadmin(*arguments)
+    result.assert_is_one_clear_line(code=2)
+    assert re.search("--help` (shows how it is used|lists its commands|explains them)", result.stderr)
 
 
 def test_no_option_takes_a_secret(synadmin: Synadmin) -> None:
@@ -216,17 +216,17 @@ def test_no_option_takes_a_secret(synadmin: Synadmin) -> None:
 
 def test_help_and_version_go_to_stdout_and_exit_0(synadmin: Synadmin) -> None:
     for arguments in (["--help"], ["-h"], ["journal", "-h"], ["login", "--help"]):
-        answer = synadmin(*arguments)
-        assert (answer.code, answer.stderr) == (0, "")
-        assert answer.stdout.startswith("Usage: synadmin")
+        result = synadmin(*arguments)
+        assert (result.code, result.stderr) == (0, "")
+        assert result.stdout.startswith("Usage: synadmin")
     assert synadmin("--version").stdout == f"synadmin {__version__}\n"
 
 
 def test_group_without_a_command_shows_help_and_exits_2(synadmin: Synadmin) -> None:
     for arguments in ([], ["journal"]):
-        answer = synadmin(*arguments)
-        assert (answer.code, answer.stdout) == (2, "")
-        assert answer.stderr.startswith("Usage: synadmin")
+        result = synadmin(*arguments)
+        assert (result.code, result.stdout) == (2, "")
+        assert result.stderr.startswith("Usage: synadmin")
 
 
 # -v
@@ -235,15 +235,15 @@ def test_group_without_a_command_shows_help_and_exits_2(synadmin: Synadmin) -> N
 def test_traceback_needs_verbose_and_has_no_secret(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(WHOAMI, refused(403, "M_FORBIDDEN", "no\x1b[2J"))
     plain = synadmin("whoami")
-    traced = synadmin("whoami", "-v")
-    told_all = synadmin("whoami", "-vv")
-    assert (plain.code, traced.code, told_all.code) == (3, 3, 3)
-    assert f"GET {WHOAMI} -> 403" in traced.stderr
-    assert "Traceback" not in plain.stderr + traced.stderr
-    assert "Traceback (most recent call last):" in told_all.stderr
-    for answer in (plain, traced, told_all):
-        assert "\x1b" not in answer.stderr
-        assert TOKEN not in answer.stderr
+    verbose = synadmin("whoami", "-v")
+    very_verbose = synadmin("whoami", "-vv")
+    assert (plain.code, verbose.code, very_verbose.code) == (3, 3, 3)
+    assert f"GET {WHOAMI} -> 403" in verbose.stderr
+    assert "Traceback" not in plain.stderr + verbose.stderr
+    assert "Traceback (most recent call last):" in very_verbose.stderr
+    for result in (plain, verbose, very_verbose):
+        assert "\x1b" not in result.stderr
+        assert TOKEN not in result.stderr
 
 
 def test_quiet_prints_only_errors(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -254,57 +254,55 @@ def test_quiet_prints_only_errors(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(
         WHOAMI, refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=500), refused(401, "M_UNKNOWN_TOKEN")
     )
-    answer = synadmin("whoami", "-q")
-    answer.assert_is_one_clear_line(code=3)
-    assert "wait" not in answer.stderr
+    result = synadmin("whoami", "-q")
+    result.assert_is_one_clear_line(code=3)
+    assert "wait" not in result.stderr
 
 
-# The shell around it
-
-Shell = "Callable[[str], Answer]"
+# Pipes, standard streams and signals
 
 
 @pytest.fixture
 def long_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A journal that no pipe takes at once."""
+    """A journal that is larger than the buffer of a pipe."""
     path = tmp_path / "journal.jsonl"
     line = '{"run": "x", "id": "x-1", "server": "s", "method": "POST", "path": "%s", "status": 200}\n'
     path.write_text(line % ("/" + "x" * 100) * 5000)
-    assert len(list(entries(path))) == 5000  # imported
+    assert len(list(entries(path))) == 5000  # reading imports the entries
     monkeypatch.setenv("SYNADMIN_JOURNAL", str(path))
     return path
 
 
 @pytest.mark.usefixtures("long_journal")
-@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_closed_pipe_is_not_an_error(form: str, in_a_shell: Callable[[str], Answer]) -> None:
-    line = f"{{ synadmin journal list --requests --limit 0 -o {form}; echo $? >&2; }} | head -c 10"
-    answer = in_a_shell(line)
-    assert (len(answer.stdout), answer.stderr) == (10, "0\n")
+@pytest.mark.parametrize("output_format", ["table", "json", "ndjson", "csv"])
+def test_closed_pipe_is_not_an_error(output_format: str, in_a_shell: Callable[[str], Result]) -> None:
+    line = f"{{ synadmin journal list --requests --limit 0 -o {output_format}; echo $? >&2; }} | head -c 10"
+    result = in_a_shell(line)
+    assert (len(result.stdout), result.stderr) == (10, "0\n")
 
 
 @pytest.mark.usefixtures("long_journal")
-def test_full_disk_is_one_clear_line(in_a_shell: Callable[[str], Answer]) -> None:
+def test_full_disk_is_one_clear_line(in_a_shell: Callable[[str], Result]) -> None:
     for command in ("journal list --requests --limit 0 -o csv", "--version"):
-        answer = in_a_shell(f"synadmin {command} > /dev/full")
-        answer.assert_is_one_clear_line(code=1)
-        assert "No space left on device" in answer.stderr
+        result = in_a_shell(f"synadmin {command} > /dev/full")
+        result.assert_is_one_clear_line(code=1)
+        assert "No space left on device" in result.stderr
 
 
-def test_closed_standard_streams_give_no_traceback(in_a_shell: Callable[[str], Answer]) -> None:
+def test_closed_standard_streams_give_no_traceback(in_a_shell: Callable[[str], Result]) -> None:
     for command in ("journal list -o json", "--help"):
-        answer = in_a_shell(f"synadmin {command} >&-")
-        assert (answer.code, answer.stderr) == (0, "")
+        result = in_a_shell(f"synadmin {command} >&-")
+        assert (result.code, result.stderr) == (0, "")
     in_a_shell(
         "synadmin login admin --homeserver https://matrix.invalid --token <&-"
     ).assert_is_one_clear_line(code=2)
     assert in_a_shell("synadmin nonsense 2>&-").code == 2
 
 
-def test_text_outside_the_locale_is_escaped(in_a_shell: Callable[[str], Answer]) -> None:
-    answer = in_a_shell("export PYTHONIOENCODING=latin-1; synadmin nons✓nse")
-    assert answer.code == 2
-    assert r"nons\u2713nse" in answer.stderr
+def test_text_outside_the_locale_is_escaped(in_a_shell: Callable[[str], Result]) -> None:
+    result = in_a_shell("export PYTHONIOENCODING=latin-1; synadmin nons✓nse")
+    assert result.code == 2
+    assert r"nons\u2713nse" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -313,7 +311,7 @@ def test_text_outside_the_locale_is_escaped(in_a_shell: Callable[[str], Answer])
         (signal.SIGINT, False, 130),
         (signal.SIGTERM, False, 130),
         (signal.SIGHUP, False, 130),
-        (signal.SIGHUP, True, 3),  # nohup: it goes on, and hears the answer
+        (signal.SIGHUP, True, 3),  # with nohup, the command continues and reads the answer
     ],
 )
 def test_signal_ends_a_run_like_ctrl_c(
@@ -332,30 +330,30 @@ def test_signal_ends_a_run_like_ctrl_c(
     with subprocess.Popen(
         command, cwd=work, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        until = time.monotonic() + 60
-        while not signed_in.requests and time.monotonic() < until:
+        deadline = time.monotonic() + 60
+        while not signed_in.requests and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(number)
         if ignored:
             signalled.set()
-        _, said = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
     signalled.set()
     assert process.returncode == code
-    assert [line for line in said.splitlines() if line.startswith("synadmin: ")]
-    assert ("interrupted" in said) is not ignored
-    assert "Traceback" not in said
+    assert [line for line in stderr.splitlines() if line.startswith("synadmin: ")]
+    assert ("interrupted" in stderr) is not ignored
+    assert "Traceback" not in stderr
 
 
-def test_synadmin_runs_as_module_and_script(in_a_shell: Callable[[str], Answer]) -> None:
+def test_synadmin_runs_as_module_and_script(in_a_shell: Callable[[str], Result]) -> None:
     script = os.path.join(os.path.dirname(sys.executable), "synadmin")  # noqa: PTH118, PTH120
     for line in ("synadmin --version", f"{script} --version"):
-        answer = in_a_shell(line)
-        assert re.fullmatch(r"synadmin \d+\.\d+\.\d+(rc\d+)?\n", answer.stdout)
+        result = in_a_shell(line)
+        assert re.fullmatch(r"synadmin \d+\.\d+\.\d+(rc\d+)?\n", result.stdout)
 
 
-# Ids that a person types
+# Invalid ids and lists
 
-_NO_ROOMS = [
+_INVALID_ROOMS = [
     "",
     "!",
     "#club",
@@ -369,16 +367,16 @@ _NO_ROOMS = [
 ]
 
 
-@pytest.mark.parametrize("room", _NO_ROOMS, ids=ascii)
+@pytest.mark.parametrize("room", _INVALID_ROOMS, ids=ascii)
 @pytest.mark.parametrize(
     "command", [("show",), ("power",), ("state",), ("members",), ("make-admin", "--yes")], ids=" ".join
 )
 def test_invalid_room_is_one_clear_line(
     command: tuple[str, ...], room: str, signed_in: Stub, synadmin: Synadmin
 ) -> None:
-    answer = synadmin("room", *command, "--", room)
-    answer.assert_is_one_clear_line(code=2)
-    assert answer.stderr.replace("\n", "").isprintable()
+    result = synadmin("room", *command, "--", room)
+    result.assert_is_one_clear_line(code=2)
+    assert result.stderr.replace("\n", "").isprintable()
     assert signed_in.targets == []
 
 
@@ -388,8 +386,8 @@ def test_invalid_room_is_one_clear_line(
     ids=ascii,
 )
 def test_invalid_user_is_one_clear_line(user: str, signed_in: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("room", "make-admin", "--yes", "!a:example.org", f"--user={user}")
-    answer.assert_is_one_clear_line(code=2)
+    result = synadmin("room", "make-admin", "--yes", "!a:example.org", f"--user={user}")
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
@@ -399,14 +397,14 @@ def test_invalid_list_is_one_clear_line(
 ) -> None:
     if content is not None:
         (work / "rooms.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
-    answer = synadmin("room", "make-admin", "--yes", "--from", "rooms.txt")
-    answer.assert_is_one_clear_line(code=2)
+    result = synadmin("room", "make-admin", "--yes", "--from", "rooms.txt")
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
 def test_id_with_special_characters_is_one_segment(signed_in: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("room", "show", "!a/../b?c#d%2fe&f=g+h;i:example.org")
-    assert answer.code in {1, 4}
+    result = synadmin("room", "show", "!a/../b?c#d%2fe&f=g+h;i:example.org")
+    assert result.code in {1, 4}
     rooms = [target for target in signed_in.targets if "/rooms/" in target]
     assert rooms
     for target in rooms:
@@ -424,8 +422,8 @@ def test_id_with_special_characters_is_one_segment(signed_in: Stub, synadmin: Sy
 )
 @pytest.mark.usefixtures("signed_in")
 def test_closed_standard_input_counts_as_empty(
-    command: str, words: str, in_a_shell: Callable[[str], Answer]
+    command: str, words: str, in_a_shell: Callable[[str], Result]
 ) -> None:
-    answer = in_a_shell(f"synadmin {command} <&-")
-    answer.assert_is_one_clear_line(code=2)
-    assert words in answer.stderr
+    result = in_a_shell(f"synadmin {command} <&-")
+    result.assert_is_one_clear_line(code=2)
+    assert words in result.stderr

@@ -1,4 +1,4 @@
-"""Plans whose file was edited: nothing in it chooses the server or answers the question."""
+"""An edited plan file cannot choose the server or answer the question."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def test_plan_file_cannot_choose_the_server_or_answer(
 ) -> None:
     (work / "plan.json").write_text(json.dumps(plan(command)))
 
-    answer = synadmin("apply", "plan.json")
+    result = synadmin("apply", "plan.json")
 
-    answer.assert_is_one_clear_line(code=2)
-    assert f"plan.json: the command line of a plan cannot have {option}" in answer.stderr
+    result.assert_is_one_clear_line(code=2)
+    assert f"plan.json: the command line of a plan cannot have {option}" in result.stderr
     assert signed_in.requests == []
 
 
@@ -73,9 +73,9 @@ def test_file_without_a_plan_is_refused(
     signed_in.on(WHOAMI, json_reply({"user_id": ADMIN}))
     (work / "plan.json").write_text(content)
 
-    answer = synadmin("apply", "plan.json", "--yes", "-q")
+    result = synadmin("apply", "plan.json", "--yes", "-q")
 
-    assert answer.code == 2, answer
-    assert "plan.json is not a plan" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    assert result.code == 2, result
+    assert "plan.json is not a plan" in result.stderr
+    assert "Traceback" not in result.stderr
     assert not any(target.startswith(("POST", "PUT")) for target in signed_in.targets)

@@ -36,7 +36,7 @@ def urls() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def fleet(work: Path, urls: dict[str, str]) -> dict[str, str]:
-    """A profile for each server."""
+    """Profiles of three servers."""
     del work
     write_profiles(**urls)
     return urls
@@ -47,18 +47,20 @@ def _servers(stdout: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("fleet")
-@pytest.mark.parametrize("form", REPORT_FORMATS)
-def test_unreachable_server_is_an_entry_and_others_are_audited(synadmin: Synadmin, form: str) -> None:
-    answer = synadmin("audit", *ONLY, "--profiles", "all", "-o", form)
-    assert answer.code == 1
-    assert answer.stderr == "synadmin: 3 servers: 2 audited, 1 not audited (down).\n"
+@pytest.mark.parametrize("output_format", REPORT_FORMATS)
+def test_unreachable_server_is_an_entry_and_others_are_audited(
+    synadmin: Synadmin, output_format: str
+) -> None:
+    result = synadmin("audit", *ONLY, "--profiles", "all", "-o", output_format)
+    assert result.code == 1
+    assert result.stderr == "synadmin: 3 servers: 2 audited, 1 not audited (down).\n"
     for name in ("large", "small", "down"):
-        assert name in answer.stdout
-    if form == "prometheus":
-        assert 'synadmin_audit_up{server="down"} 0' in answer.stdout
+        assert name in result.stdout
+    if output_format == "prometheus":
+        assert 'synadmin_audit_up{server="down"} 0' in result.stdout
     else:
-        assert "refuses the connection" in answer.stdout
-        assert "Room 50" in answer.stdout
+        assert "refuses the connection" in result.stdout
+        assert "Room 50" in result.stdout
 
 
 def test_json_has_a_section_for_each_server(synadmin: Synadmin, fleet: dict[str, str]) -> None:
@@ -95,25 +97,25 @@ def test_each_server_has_its_own_baseline(synadmin: Synadmin, work: Path) -> Non
     kept = {path.name: json.loads(path.read_text("utf-8")) for path in work.glob("*.json")}
     assert set(kept) == {"audit.large.json", "audit.small.json"}
     assert len(kept["audit.large.json"]["findings"]) == LOST["large"]
-    # A command of a baseline is that of an audit of one server: both find the same.
+    # A baseline has commands without --profile, so an audit of one server can use it, too.
     assert "--profile" not in kept["audit.large.json"]["findings"][0]["fix"]
     again = synadmin("audit", *ONLY, "--profiles", "large,small", "--baseline", "audit.json")
     assert (again.code, again.stdout, again.stderr) == (0, "", "")
-    # What one server knows is news of another.
+    # A finding that is known on one server is new on another server.
     (work / "audit.small.json").unlink()
     once_more = ("audit", *ONLY, "--profiles", "large,small", "--baseline", "audit.json", "--update-baseline")
-    news = synadmin(*once_more)
-    assert news.code == 10
-    assert "profile small" in news.stdout
-    assert "profile large" not in news.stdout
+    after_removal = synadmin(*once_more)
+    assert after_removal.code == 10
+    assert "profile small" in after_removal.stdout
+    assert "profile large" not in after_removal.stdout
     assert synadmin("audit", *ONLY, "--profile", "small", "--baseline", "audit.small.json").stdout == ""
 
 
 @pytest.mark.usefixtures("fleet")
 def test_missing_baseline_is_a_problem_of_its_server(synadmin: Synadmin) -> None:
-    answer = synadmin("audit", *ONLY, "--profiles", "large,small", "--baseline", "audit.json", "-o", "json")
-    assert answer.code == 2, "each of them fails so"
-    assert {server["error"] for server in _servers(answer.stdout).values()} == {
+    result = synadmin("audit", *ONLY, "--profiles", "large,small", "--baseline", "audit.json", "-o", "json")
+    assert result.code == 2, "all servers fail with the same error"
+    assert {server["error"] for server in _servers(result.stdout).values()} == {
         "there is no baseline audit.large.json",
         "there is no baseline audit.small.json",
     }
@@ -122,11 +124,13 @@ def test_missing_baseline_is_a_problem_of_its_server(synadmin: Synadmin) -> None
 @pytest.mark.usefixtures("fleet")
 def test_server_may_have_its_own_configuration(synadmin: Synadmin, work: Path) -> None:
     (work / "audit.toml").write_text('[audit]\nskip = ["departed-power"]\n', "utf-8")
-    own = '[[audit.ignore]]\nrule = "no-local-control"\nsubject = "!50:big.example"\nreason = "an archive"\n'
-    (work / "audit.large.toml").write_text(own, "utf-8")
-    answer = synadmin("audit", "rooms", "--profiles", "large,small", "--config", "audit.toml", "-o", "ndjson")
-    found = [json.loads(line) for line in answer.stdout.splitlines()]
-    assert {(one["profile"], one["rule"], one["subject"]["id"]) for one in found} == {
+    large_config = (
+        '[[audit.ignore]]\nrule = "no-local-control"\nsubject = "!50:big.example"\nreason = "an archive"\n'
+    )
+    (work / "audit.large.toml").write_text(large_config, "utf-8")
+    result = synadmin("audit", "rooms", "--profiles", "large,small", "--config", "audit.toml", "-o", "ndjson")
+    findings = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {(finding["profile"], finding["rule"], finding["subject"]["id"]) for finding in findings} == {
         ("large", "no-local-control", "!0:big.example"),
         ("large", "departed-power", "!0:big.example"),
         ("large", "departed-power", "!50:big.example"),
@@ -138,10 +142,10 @@ def test_homeserver_is_audited_once_with_its_first_profile(
     synadmin: Synadmin, fleet: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_profiles(again=fleet["small"])
-    answer = synadmin("audit", *ONLY, "--profiles", "small,again", "-o", "json")
-    assert (answer.code, answer.stderr) == (10, "")
-    assert list(_servers(answer.stdout)) == ["small"]
-    assert _servers(answer.stdout)["small"]["complete"]
+    result = synadmin("audit", *ONLY, "--profiles", "small,again", "-o", "json")
+    assert (result.code, result.stderr) == (10, "")
+    assert list(_servers(result.stdout)) == ["small"]
+    assert _servers(result.stdout)["small"]["complete"]
     monkeypatch.setattr(Invocation, "is_watched", property(lambda _: True))
     on_terminal = synadmin("audit", *ONLY, "--profiles", "again,small,large")
     assert "small has the same homeserver as again: it is audited once" in on_terminal.stderr
@@ -159,10 +163,10 @@ def test_first_profile_in_the_room_posts_one_message(synadmin: Synadmin, stub: S
     stub.on("/_synapse/admin/v1/rooms", refused(500, "M_UNKNOWN"))
     sent = f"/_matrix/client/v3/rooms/{quote(ROOM, safe='')}/send/m.room.message"
     stub.on(sent, json_reply({"event_id": "$news"}))
-    answer = synadmin("audit", "rooms", *ONLY, "--profiles", "down,small,watch", "--notify", ROOM)
-    assert answer.code == 1
-    (news,) = (request for request in stub.requests if request.method in {"PUT", "POST"})
-    headline, down, small, finding, watch = news.json["body"].split("\n\n")
+    result = synadmin("audit", "rooms", *ONLY, "--profiles", "down,small,watch", "--notify", ROOM)
+    assert result.code == 1
+    (posted,) = (request for request in stub.requests if request.method in {"PUT", "POST"})
+    headline, down, small, finding, watch = posted.json["body"].split("\n\n")
     assert headline == "Audit of 3 servers: 1 audited, 2 not audited (down, watch)."
     assert down.startswith("http://127.0.0.1:")
     assert "(profile down): not audited: " in down
@@ -179,10 +183,10 @@ def test_nothing_is_audited_where_no_profile_is_in_the_room(
     write_profiles(watch=stub.url)
     stub.on(MEMBER, refused(404, "M_NOT_FOUND"))
     baseline = ("--baseline", "audit.json", "--update-baseline")
-    answer = synadmin("audit", *ONLY, "--profiles", "down,watch", "--notify", ROOM, *baseline)
-    assert (answer.code, answer.stdout) == (5, "")
-    assert f"--notify: no profile can post to {ROOM} (down: " in answer.stderr
-    assert f"; watch: {ADMIN} is not in {ROOM})" in answer.stderr
+    result = synadmin("audit", *ONLY, "--profiles", "down,watch", "--notify", ROOM, *baseline)
+    assert (result.code, result.stdout) == (5, "")
+    assert f"--notify: no profile can post to {ROOM} (down: " in result.stderr
+    assert f"; watch: {ADMIN} is not in {ROOM})" in result.stderr
     assert not list(work.glob("audit*"))
     synadmin("audit", "--profiles", "small", "--notify", "night").assert_is_one_clear_line(code=2)
     synadmin("audit", "--profiles", "down", "--notify", ROOM).assert_is_one_clear_line(code=1)
@@ -191,8 +195,8 @@ def test_nothing_is_audited_where_no_profile_is_in_the_room(
 @pytest.mark.usefixtures("fleet")
 def test_columns_and_output_file_work_with_several_servers(synadmin: Synadmin, work: Path) -> None:
     columns = ("--columns", "profile,rule,error", "-o", "csv", "--output-file", "report.csv")
-    answer = synadmin("audit", *ONLY, "--profiles", "small,down", *columns)
-    assert (answer.code, answer.stdout) == (1, "")
+    result = synadmin("audit", *ONLY, "--profiles", "small,down", *columns)
+    assert (result.code, result.stdout) == (1, "")
     heading, finding, down = (work / "report.csv").read_text("utf-8").splitlines()
     assert (heading, finding) == ("profile,rule,error", "small,no-local-control,")
     assert down.startswith("down,,not audited: ")
@@ -201,14 +205,14 @@ def test_columns_and_output_file_work_with_several_servers(synadmin: Synadmin, w
 @pytest.mark.usefixtures("fleet")
 @pytest.mark.parametrize("words", [["rooms", "--without", "alice"], ["--control", "control.toml"]])
 def test_options_for_one_server_are_refused(synadmin: Synadmin, words: list[str]) -> None:
-    answer = synadmin("audit", *words, "--profiles", "all")
-    answer.assert_is_one_clear_line(code=2)
-    assert "is about one server: it does not go with --profiles" in answer.stderr
+    result = synadmin("audit", *words, "--profiles", "all")
+    result.assert_is_one_clear_line(code=2)
+    assert "is about one server: it does not go with --profiles" in result.stderr
 
 
 @pytest.mark.usefixtures("fleet")
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (["--rule", "nothing"], "there is no rule"),
         (["--config", "missing.toml"], "missing.toml"),
@@ -217,18 +221,18 @@ def test_options_for_one_server_are_refused(synadmin: Synadmin, words: list[str]
     ],
 )
 def test_invalid_input_is_one_line_for_all_servers(
-    synadmin: Synadmin, work: Path, words: list[str], says: str
+    synadmin: Synadmin, work: Path, words: list[str], message: str
 ) -> None:
     (work / "audit.toml").write_text("[audit]\n", "utf-8")
     (work / "audit.small.toml").write_text("[adit]\n", "utf-8")
-    answer = synadmin("audit", *words, "--profiles", "all")
-    answer.assert_is_one_clear_line(code=2)
-    assert says in answer.stderr
+    result = synadmin("audit", *words, "--profiles", "all")
+    result.assert_is_one_clear_line(code=2)
+    assert message in result.stderr
 
 
 @pytest.mark.usefixtures("fleet")
 def test_cron_lines_name_the_profiles(synadmin: Synadmin) -> None:
-    answer = synadmin("audit", "print-cron", "--profiles", "large,small")
-    assert (answer.code, answer.stderr) == (0, "")
-    assert " audit --profiles large,small --baseline " in answer.stdout
+    result = synadmin("audit", "print-cron", "--profiles", "large,small")
+    assert (result.code, result.stderr) == (0, "")
+    assert " audit --profiles large,small --baseline " in result.stdout
     synadmin("audit", "print-cron", "--profiles", "nowhere").assert_is_one_clear_line(code=2)

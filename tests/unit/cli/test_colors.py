@@ -1,4 +1,4 @@
-"""Colours and marks: what a terminal shows, and that a pipe, NO_COLOR and TERM=dumb get none of it."""
+"""Colours and marks: a terminal shows them; a pipe, NO_COLOR and TERM=dumb do not."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_wrapped_line_continues_without_colour(work: Path) -> None:
     assert "✔ done" in terminal.shown
     assert "\n  ✔ done" in terminal.shown.replace("\r", "")
     assert "\x1b[32m" not in terminal.shown
-    # Of all of it only a block's heading and outcome are bold.
+    # Only the heading and the outcome of a block are bold.
     assert terminal.shown.count("\x1b[1m") == 2
 
 
@@ -108,27 +108,27 @@ def test_coloured_table_equals_the_plain_one() -> None:
 def test_terminal_has_colours_unless_disabled(
     env: dict[str, str], options: list[str], *, is_colored: bool
 ) -> None:
-    ours, theirs = os.openpty()
+    controller, terminal_fd = os.openpty()
     try:
         command = [sys.executable, "-m", "synadmin", *options, "audit", "rules", "--columns", "rule"]
-        kept = {name: text for name, text in os.environ.items() if name not in {"NO_COLOR", "TERM"}}
-        subprocess.run(command, stdout=theirs, env=kept | env, check=True, timeout=120)
-        os.close(theirs)
-        theirs = -1
+        environment = {name: text for name, text in os.environ.items() if name not in {"NO_COLOR", "TERM"}}
+        subprocess.run(command, stdout=terminal_fd, env=environment | env, check=True, timeout=120)
+        os.close(terminal_fd)
+        terminal_fd = -1
         shown = b""
-        while piece := _read(ours):
+        while piece := _read(controller):
             shown += piece
     finally:
-        os.close(ours)
-        if theirs >= 0:
-            os.close(theirs)
+        os.close(controller)
+        if terminal_fd >= 0:
+            os.close(terminal_fd)
     assert (b"\x1b[1m" in shown) == is_colored
 
 
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # the other end is closed, and all is read
+    except OSError:  # the program has closed the terminal, and all output is read
         return b""
 
 
@@ -141,5 +141,5 @@ def test_pipe_has_colours_only_on_request(
     command = ("user", "suspend", "bob", "--dry-run")
     assert "\x1b" not in synadmin(*command).stdout
     assert "\x1b[34m\x1b[1m● planned\x1b[0m" in synadmin(*command, "--color", "always").stdout
-    # Scripts read these.
+    # JSON is for scripts.
     assert "\x1b" not in synadmin(*command, "--color", "always", "-o", "json").stdout

@@ -1,4 +1,4 @@
-"""Asking first: on a terminal, and never where nobody can answer."""
+"""Questions are asked on a terminal; without a terminal, the command is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONG_ID = "!U_ecmIUMBlp30VAnti2ylI6WLpnfQZasf0B_7_KBPNk"
-# A command that asks, and says on stdout what it did.
+# Commands that ask a question, and print on stdout what they did.
 _COMMAND = """
 import click, sys
 from synadmin.cli import app, lazy
@@ -66,21 +66,21 @@ def test_yes_answers_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_refusal_without_yes_is_one_line_and_exits_2(program: str, tmp_path: Path) -> None:
     for yes, stdout, code in (([], "", 2), (["--yes"], "burnt\n", 0)):
-        ended = subprocess.run(
+        process = subprocess.run(
             [sys.executable, program, "burn", *yes],
             cwd=tmp_path,
-            input="y\n",  # a pipe that says yes is nobody who does
+            input="y\n",  # a yes from a pipe is not an answer
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
-        assert (ended.stdout, ended.returncode) == (stdout, code)
-        assert len(ended.stderr.splitlines()) == (2 if code else 0)
+        assert (process.stdout, process.returncode) == (stdout, code)
+        assert len(process.stderr.splitlines()) == (2 if code else 0)
 
 
 @pytest.mark.parametrize(
-    ("keys", "code", "said"),
+    ("keys", "code", "output"),
     [
         ("y\n", 0, "burnt"),
         ("yes\n", 0, "burnt"),
@@ -106,12 +106,12 @@ def test_refusal_without_yes_is_one_line_and_exits_2(program: str, tmp_path: Pat
         "Ctrl-D",
     ],
 )
-def test_only_yes_is_yes(keys: str, code: int, said: str, program: str, tmp_path: Path) -> None:
+def test_only_yes_is_yes(keys: str, code: int, output: str, program: str, tmp_path: Path) -> None:
     with Terminal(program, "burn", cwd=tmp_path) as terminal:
         terminal.see("Burn it? [y/N]:")
         terminal.type(keys)
         assert terminal.end() == code
-        assert said in terminal.shown
+        assert output in terminal.shown
         assert ("burnt" in terminal.shown) is (code == 0)
         assert "Traceback" not in terminal.shown
 
@@ -125,7 +125,7 @@ def test_ctrl_c_at_a_question_ends_the_command(program: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("keys", "code", "said"),
+    ("keys", "code", "output"),
     [
         ("house\n", 0, "razed"),
         ("hose\n", 5, "synadmin: nothing was changed: 'hose' was typed, not house"),
@@ -135,13 +135,13 @@ def test_ctrl_c_at_a_question_ends_the_command(program: str, tmp_path: Path) -> 
     ids=["name", "typo", "return", "Ctrl-D"],
 )
 def test_name_to_be_typed_is_asked_once(
-    keys: str, code: int, said: str, program: str, tmp_path: Path
+    keys: str, code: int, output: str, program: str, tmp_path: Path
 ) -> None:
     with Terminal(program, "raze", cwd=tmp_path) as terminal:
         terminal.see("To continue, type house:")
         terminal.type(keys)
         assert terminal.end() == code
-        assert said in terminal.shown
+        assert output in terminal.shown
         assert terminal.shown.count("type house") == 1
         assert "Error:" not in terminal.shown
 
@@ -186,9 +186,9 @@ def test_answer_no_is_not_a_failure() -> None:
 
 
 @pytest.mark.parametrize("views", [True, False])
-def test_v_shows_the_steps_of_a_long_plan(monkeypatch: pytest.MonkeyPatch, views: bool) -> None:
+def test_view_shows_the_steps_of_a_long_plan(monkeypatch: pytest.MonkeyPatch, views: bool) -> None:
     monkeypatch.setattr("shutil.get_terminal_size", lambda: (80, 10))
-    said: list[str] = []
+    output: list[str] = []
 
     def ask(_: str, view: Callable[[], None] | None) -> bool:
         assert view is not None
@@ -196,9 +196,9 @@ def test_v_shows_the_steps_of_a_long_plan(monkeypatch: pytest.MonkeyPatch, views
             view()
         return True
 
-    invocation = SimpleNamespace(on_terminal=True, warn=lambda text, **_: said.append(text), ask=ask)
+    invocation = SimpleNamespace(on_terminal=True, warn=lambda text, **_: output.append(text), ask=ask)
     plan = [
         PlannedRoom(f"!{number}", None, "planned", "1 step", f"steps of {number}") for number in range(20)
     ]
     assert confirm_plan(cast("Any", invocation), plan, "Continue?") is views
-    assert ("steps of 19" in said) is views
+    assert ("steps of 19" in output) is views

@@ -1,4 +1,4 @@
-"""What `synadmin device` refuses before anything is sent, and how it ends the session it is using."""
+"""`synadmin device`: options refused before any request, and the deletion of the session in use."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ DEVICES = "/_synapse/admin/v2/users/%40admin%3Aexample.org/devices"
 def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
-    answer = synadmin("device", *arguments)
+    result = synadmin("device", *arguments)
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
@@ -41,17 +41,20 @@ def test_session_in_use_is_deleted_last_and_verified(signed_in: Stub, synadmin: 
     signed_in.on(f"{DEVICES}/OLD", device, json_reply({}), refused(404, "M_NOT_FOUND"))
     signed_in.on(f"{DEVICES}/MINE", device, json_reply({}), refused(401, "M_UNKNOWN_TOKEN"))
 
-    answer = synadmin("device", "delete", "admin", "MINE", "OLD", "--yes", "-o", "ndjson")
+    result = synadmin("device", "delete", "admin", "MINE", "OLD", "--yes", "-o", "ndjson")
 
-    outcomes = [json.loads(line) for line in answer.stdout.splitlines()]
-    assert answer.code == 0, answer
-    assert [(one["device_id"], one["outcome"]) for one in outcomes] == [("OLD", "done"), ("MINE", "done")]
+    outcomes = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.code == 0, result
+    assert [(outcome["device_id"], outcome["outcome"]) for outcome in outcomes] == [
+        ("OLD", "done"),
+        ("MINE", "done"),
+    ]
 
 
 def test_device_that_still_exists_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", json_reply({"device_id": "PHONE", "user_id": "@alice:example.org"}))
 
-    answer = synadmin("device", "delete", "alice", "PHONE", "--yes")
+    result = synadmin("device", "delete", "alice", "PHONE", "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "still there" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "still there" in result.stderr

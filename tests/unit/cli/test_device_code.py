@@ -1,4 +1,4 @@
-"""Signing in by device code, against a stand-in whose answers the test sets."""
+"""Sign-in by device code, on a stub whose answers the test sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from tests.unit.cli.conftest import Answer, Synadmin
+    from tests.unit.cli.conftest import Result, Synadmin
     from tests.unit.stub import Reply, Request, Stub
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -61,7 +61,7 @@ def server(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
     return stub
 
 
-def everything_written(folder: Path) -> bytes:
+def written_files(folder: Path) -> bytes:
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".env")
     return b"".join(path.read_bytes() for path in files)
 
@@ -74,16 +74,16 @@ def secrets_in(texts: Iterable[bytes]) -> list[bytes]:
 def test_device_code_is_shown_and_a_personal_token_saved(
     server: Stub, synadmin: Synadmin, tmp_path: Path
 ) -> None:
-    answer = synadmin("login", "--homeserver", server.url, "--expires", "90d", "-v")
-    assert answer.code == 0, answer.stderr
-    assert "https://mas.example.org/link" in answer.stderr
-    assert "ABC123" in answer.stderr
+    result = synadmin("login", "--homeserver", server.url, "--expires", "90d", "-v")
+    assert result.code == 0, result.stderr
+    assert "https://mas.example.org/link" in result.stderr
+    assert "ABC123" in result.stderr
     assert settings.in_profile("default") == {
         settings.HOMESERVER: server.url,
         settings.TOKEN: "mpt_secret",
         settings.MAS_SESSION: "01SESSION",
     }
-    sent = {one.target: one for one in server.requests}
+    sent = {request.target: request for request in server.requests}
     client = sent["/oauth2/registration"].json
     assert (client["application_type"], client["token_endpoint_auth_method"]) == ("native", "none")
     scopes = "urn:matrix:client:api:* urn:synapse:admin:* urn:mas:admin"
@@ -92,9 +92,9 @@ def test_device_code_is_shown_and_a_personal_token_saved(
     assert made.headers["authorization"] == "Bearer mat_secret"
     assert (made.json["scope"], made.json["actor_user_id"]) == (scopes, ALICE)
     assert abs(made.json["expires_in"] - 90 * 86_400) < 86_400  # the server's clock has whole seconds
-    # The session of the browser's sign-in is over.
+    # synadmin has ended the session of the sign-in in the browser.
     assert parse_qs(sent["/oauth2/revoke"].body.decode())["token"] == ["mat_secret"]
-    assert secrets_in([answer.stdout.encode(), answer.stderr.encode(), everything_written(tmp_path)]) == []
+    assert secrets_in([result.stdout.encode(), result.stderr.encode(), written_files(tmp_path)]) == []
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_denied_device_code_saves_nothing(
     server: Stub, synadmin: Synadmin, reply: Reply, code: int, words: str
 ) -> None:
     server.on("/oauth2/token", PENDING, reply)
-    answer = synadmin("login", "--homeserver", server.url)
-    assert answer.code == code, answer
-    assert words in answer.stderr
+    result = synadmin("login", "--homeserver", server.url)
+    assert result.code == code, result
+    assert words in result.stderr
     assert settings.in_profile("default") == {}
 
 
@@ -124,15 +124,15 @@ def test_unused_device_code_expires(
 ) -> None:
     now = [0.0]
 
-    def passes(seconds: float) -> None:
+    def advance(seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr("synadmin.cli.device_code.time.sleep", passes)
+    monkeypatch.setattr("synadmin.cli.device_code.time.sleep", advance)
     monkeypatch.setattr("synadmin.cli.device_code.time.monotonic", lambda: now[0])
     server.on("/oauth2/token", PENDING)
-    answer = synadmin("login", "--homeserver", server.url)
-    assert answer.code == 1
-    assert "the code has expired" in answer.stderr
+    result = synadmin("login", "--homeserver", server.url)
+    assert result.code == 1
+    assert "the code has expired" in result.stderr
     assert server.targets.count("POST /oauth2/token") == 240
 
 
@@ -143,8 +143,8 @@ def test_ctrl_c_while_waiting_saves_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("synadmin.cli.device_code.time.sleep", interrupted)
-    answer = synadmin("login", "--homeserver", server.url)
-    assert answer.code == 130
+    result = synadmin("login", "--homeserver", server.url)
+    assert result.code == 130
     assert settings.in_profile("default") == {}
 
 
@@ -156,9 +156,9 @@ def without_api(server: Stub) -> Stub:
 
 
 def test_token_pair_is_saved_without_the_mas_admin_api(without_api: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("login", "--homeserver", without_api.url)
-    assert answer.code == 0, answer
-    assert "`adminapi`" in answer.stderr
+    result = synadmin("login", "--homeserver", without_api.url)
+    assert result.code == 0, result
+    assert "`adminapi`" in result.stderr
     assert "POST /oauth2/revoke" not in without_api.targets
     kept = settings.in_profile("default")
     assert (kept[settings.TOKEN], kept[settings.REFRESH_TOKEN]) == ("mat_secret", "mar_secret")
@@ -167,8 +167,8 @@ def test_token_pair_is_saved_without_the_mas_admin_api(without_api: Stub, synadm
 
 def test_session_without_a_refresh_token_is_ended(without_api: Stub, synadmin: Synadmin) -> None:
     without_api.on("/oauth2/token", json_reply({"access_token": "mat_secret", "expires_in": 300}))
-    answer = synadmin("login", "--homeserver", without_api.url)
-    assert answer.code == 5, answer
+    result = synadmin("login", "--homeserver", without_api.url)
+    assert result.code == 5, result
     assert "POST /oauth2/revoke" in without_api.targets
     assert settings.in_profile("default") == {}
 
@@ -190,18 +190,20 @@ FAR = 4_000_000_000  # seconds since the epoch
 
 
 def test_two_simultaneous_runs_refresh_a_token_once(
-    without_api: Stub, in_a_shell: Callable[[str], Answer]
+    without_api: Stub, in_a_shell: Callable[[str], Result]
 ) -> None:
     _keep_pair(without_api, expires=0)
     new = {"access_token": "mat_new", "refresh_token": "mar_new", "expires_in": 86400}
-    gone = json_reply({"error": "invalid_grant"}, 400)
-    without_api.on("/oauth2/token", json_reply(new), gone)
-    answer = in_a_shell("synadmin whoami & first=$!; synadmin whoami && wait $first")
-    assert answer.code == 0, answer
+    invalid = json_reply({"error": "invalid_grant"}, 400)
+    without_api.on("/oauth2/token", json_reply(new), invalid)
+    result = in_a_shell("synadmin whoami & first=$!; synadmin whoami && wait $first")
+    assert result.code == 0, result
     kept = settings.in_profile("default")
     assert (kept[settings.TOKEN], kept[settings.REFRESH_TOKEN]) == ("mat_new", "mar_new")
     assert without_api.targets.count("POST /oauth2/token") == 1
-    used = {one.headers.get("authorization") for one in without_api.requests if "rooms" in one.target}
+    used = {
+        request.headers.get("authorization") for request in without_api.requests if "rooms" in request.target
+    }
     assert used == {"Bearer mat_new"}
 
 
@@ -209,19 +211,19 @@ def test_token_refresh_is_locked(without_api: Stub, synadmin: Synadmin) -> None:
     _keep_pair(without_api, expires=0)
     without_api.on("/oauth2/token", json_reply({"access_token": "mat_new", "refresh_token": "mar_new"}))
     lock = settings.profile_file("default").with_suffix(".lock")
-    held: list[bool] = []
+    locked: list[bool] = []
 
-    def look(request: Request) -> None:
+    def try_lock(request: Request) -> None:
         if request.target == "/oauth2/token":
             try:
                 with files.locked(lock):
-                    held.append(False)
+                    locked.append(False)
             except LockedError:
-                held.append(True)
+                locked.append(True)
 
-    without_api.on_request = look
+    without_api.on_request = try_lock
     assert synadmin("whoami").code == 0
-    assert held == [True]
+    assert locked == [True]
 
 
 def test_token_pair_refreshed_by_another_run_is_used(without_api: Stub) -> None:
@@ -242,10 +244,10 @@ def test_valid_token_is_not_refreshed(without_api: Stub, synadmin: Synadmin) -> 
 def test_ended_session_is_reported(without_api: Stub, synadmin: Synadmin) -> None:
     _keep_pair(without_api, expires=0)
     without_api.on("/oauth2/token", json_reply({"error": "invalid_grant"}, 400))
-    answer = synadmin("whoami")
-    answer.assert_is_one_clear_line(code=3)
-    assert "the session at MAS has ended" in answer.stderr
-    assert "synadmin login" in answer.stderr
+    result = synadmin("whoami")
+    result.assert_is_one_clear_line(code=3)
+    assert "the session at MAS has ended" in result.stderr
+    assert "synadmin login" in result.stderr
 
 
 def test_other_token_is_not_replaced(
@@ -256,14 +258,16 @@ def test_other_token_is_not_replaced(
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", "mpt_other")
     assert synadmin("whoami").code == 0
     assert "POST /oauth2/token" not in without_api.targets
-    used = {one.headers.get("authorization") for one in without_api.requests if "rooms" in one.target}
+    used = {
+        request.headers.get("authorization") for request in without_api.requests if "rooms" in request.target
+    }
     assert used == {"Bearer mpt_other"}
 
 
 def test_login_of_another_user_is_refused(server: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("login", "alice", "--homeserver", server.url)
-    assert answer.code == 5, answer
-    assert "has signed in in the browser, not alice" in answer.stderr
+    result = synadmin("login", "alice", "--homeserver", server.url)
+    assert result.code == 5, result
+    assert "has signed in in the browser, not alice" in result.stderr
     assert f"POST {API}/personal-sessions/01SESSION/revoke" in server.targets
     assert settings.in_profile("default") == {}
 
@@ -273,33 +277,33 @@ def test_connection_lost_during_the_grant_is_reported(
     server: Stub, synadmin: Synadmin, grants: list[str]
 ) -> None:
     server.on("/oauth2/registration", json_reply({"client_id": "01CLIENT", "grant_types": grants}, 201))
-    answer = synadmin("login", "--homeserver", server.url)
-    answer.assert_is_one_clear_line(code=5)
-    assert "oauth.device_code_grant_enabled" in answer.stderr
+    result = synadmin("login", "--homeserver", server.url)
+    result.assert_is_one_clear_line(code=5)
+    assert "oauth.device_code_grant_enabled" in result.stderr
 
 
 def test_service_without_device_codes_is_reported(server: Stub, synadmin: Synadmin) -> None:
     server.on(METADATA, json_reply({"issuer": "x", "token_endpoint": f"{server.url}/oauth2/token"}))
     for options in ((), ("--dry-run",)):
-        answer = synadmin("login", "--homeserver", server.url, *options)
-        answer.assert_is_one_clear_line(code=5)
-        assert "offers no sign-in by device code" in answer.stderr
+        result = synadmin("login", "--homeserver", server.url, *options)
+        result.assert_is_one_clear_line(code=5)
+        assert "offers no sign-in by device code" in result.stderr
 
 
 def test_dry_run_registers_no_client(server: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("login", "--homeserver", server.url, "--dry-run")
-    assert (answer.code, "show a code" in answer.stdout) == (0, True), answer
-    assert not [one for one in server.requests if one.method == "POST"]
+    result = synadmin("login", "--homeserver", server.url, "--dry-run")
+    assert (result.code, "show a code" in result.stdout) == (0, True), result
+    assert not [request for request in server.requests if request.method == "POST"]
 
 
 def test_whoami_shows_scopes_and_expiry_and_logout_revokes(server: Stub, synadmin: Synadmin) -> None:
     assert synadmin("login", "--homeserver", server.url).code == 0
-    answer = synadmin("whoami", "-o", "json")
-    assert answer.code == 0, answer
-    assert '"mas_admin": true' in answer.stdout
-    assert '"urn:mas:admin"' in answer.stdout
-    assert "2026-02-02T03:04:05Z" in answer.stdout
-    answer = synadmin("logout")
-    assert answer.code == 0, answer
+    result = synadmin("whoami", "-o", "json")
+    assert result.code == 0, result
+    assert '"mas_admin": true' in result.stdout
+    assert '"urn:mas:admin"' in result.stdout
+    assert "2026-02-02T03:04:05Z" in result.stdout
+    result = synadmin("logout")
+    assert result.code == 0, result
     assert f"POST {API}/personal-sessions/01SESSION/revoke" in server.targets
     assert settings.in_profile("default") == {settings.HOMESERVER: server.url}

@@ -1,4 +1,4 @@
-"""What `synadmin experimental-feature` refuses before anything is changed."""
+"""`synadmin experimental-feature`: invalid options are refused before any change."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def test_feature_needs_exactly_one_of_enable_and_disable(
     signed_in: Stub, synadmin: Synadmin, flags: tuple[str, ...]
 ) -> None:
-    answer = synadmin("experimental-feature", "set", "@alice:example.org", *flags)
+    result = synadmin("experimental-feature", "set", "@alice:example.org", *flags)
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
@@ -28,8 +28,8 @@ def test_unknown_feature_is_refused_with_the_nearest(signed_in: Stub, synadmin: 
         "*", json_reply({"name": "@alice:example.org", "features": {"msc3575": False, "msc4222": True}})
     )
 
-    answer = synadmin("experimental-feature", "set", "@alice:example.org", "--on", "msc4223")
+    result = synadmin("experimental-feature", "set", "@alice:example.org", "--on", "msc4223")
 
-    answer.assert_is_one_clear_line(code=2)
-    assert "it has msc4222, msc3575" in answer.stderr
+    result.assert_is_one_clear_line(code=2)
+    assert "it has msc4222, msc3575" in result.stderr
     assert {request.method for request in signed_in.requests} == {"GET"}

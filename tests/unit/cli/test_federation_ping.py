@@ -15,5 +15,5 @@ def test_server_below_200_milliseconds_is_fast(milliseconds: list[float], mark: 
 
 
 def test_servers_without_an_answer_come_last() -> None:
-    slow, none = Ping("slow.example", 1, [20_000.0]), Ping("gone.example", 1)
-    assert sorted([none, slow], key=lambda one: one.average) == [slow, none]
+    slow, no_answer = Ping("slow.example", 1, [20_000.0]), Ping("gone.example", 1)
+    assert sorted([no_answer, slow], key=lambda ping: ping.average) == [slow, no_answer]

@@ -1,6 +1,6 @@
-"""The files of docs/fleets.md: they are what Ansible, systemd and Kubernetes take, and audit two servers.
+"""The files of docs/fleets.md are valid for Ansible, systemd and Kubernetes, and audit two servers.
 
-Where systemd is missing, its part is skipped. Ansible is not needed: its templates are those of Jinja2.
+The tests of the units need systemd. Ansible is not needed: its templates are Jinja2 templates.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _TEXT = {"type": "string", "minLength": 1}
 _MODE = {"type": "string", "pattern": r"^0[0-7]{3}$|^\{\{ item\.mode \}\}$"}
 
 
-def of(required: str, optional: str = "", **fields: object) -> dict[str, Any]:
-    """Return the schema of an object that has these fields, and no others."""
+def object_schema(required: str, optional: str = "", **fields: object) -> dict[str, Any]:
+    """Return the JSON schema of an object with these required and optional fields."""
     names = required.split()
     return {
         "type": "object",
@@ -47,13 +47,13 @@ def of(required: str, optional: str = "", **fields: object) -> dict[str, Any]:
     }
 
 
-def list_of(schema: object) -> dict[str, Any]:
+def list_schema(schema: object) -> dict[str, Any]:
     return {"type": "array", "minItems": 1, "items": schema}
 
 
 def rendered(name: str, **values: object) -> str:
     """Render a template as Ansible does."""
-    environment = Environment(  # noqa: S701  no markup: systemd's and our own settings
+    environment = Environment(  # noqa: S701  no HTML: settings of systemd and synadmin
         undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
     return environment.from_string((FILES / name).read_text("utf-8")).render(**values)
@@ -64,23 +64,23 @@ HOMESERVERS: dict[str, dict[str, str]] = DEFAULTS["synadmin_homeservers"]
 
 # The fields of each module that the role uses.
 MODULES = {
-    "ansible.builtin.pip": of("name virtualenv virtualenv_command"),
-    "ansible.builtin.file": of(
+    "ansible.builtin.pip": object_schema("name virtualenv virtualenv_command"),
+    "ansible.builtin.file": object_schema(
         "state", "path src dest mode", state={"enum": ["directory", "link"]}, mode=_MODE
     ),
-    "ansible.builtin.template": of("src dest mode", mode=_MODE),
-    "ansible.builtin.copy": of("dest mode", "src content", mode=_MODE),
-    "ansible.builtin.systemd": of("name enabled state daemon_reload", state={"const": "started"}),
+    "ansible.builtin.template": object_schema("src dest mode", mode=_MODE),
+    "ansible.builtin.copy": object_schema("dest mode", "src content", mode=_MODE),
+    "ansible.builtin.systemd": object_schema("name enabled state daemon_reload", state={"const": "started"}),
 }
 TASK = {
-    **of("name", f"loop loop_control no_log {' '.join(MODULES)}", name=_TEXT, **MODULES),
+    **object_schema("name", f"loop loop_control no_log {' '.join(MODULES)}", name=_TEXT, **MODULES),
     "oneOf": [{"required": [module]} for module in MODULES],
 }
 
 
 def test_ansible_tasks_use_known_modules_and_fields() -> None:
     tasks = yaml.safe_load((FILES / "tasks.yml").read_text("utf-8"))
-    Draft202012Validator(list_of(TASK)).validate(tasks)
+    Draft202012Validator(list_schema(TASK)).validate(tasks)
     writes_tokens = [task for task in tasks if "token }}" in json.dumps(task)]
     assert writes_tokens
     assert all(task["no_log"] and task["ansible.builtin.copy"]["mode"] == "0600" for task in writes_tokens)
@@ -119,11 +119,11 @@ def test_systemd_accepts_the_units_of_the_role(tmp_path: Path) -> None:
         shutil.copy(DOCS / "cron" / name, tmp_path)
     folder = tmp_path / "synadmin-audit.service.d"
     folder.mkdir()
-    # The program of the unit is not there, and that of the drop-in is: so the drop-in is what counts.
+    # The program in the unit does not exist, the one in the drop-in does: systemd uses the drop-in.
     (folder / "fleet.conf").write_text(_drop_in().replace(INSTALLED, program), "utf-8")
     command = ["systemd-analyze", "verify", str(tmp_path / "synadmin-audit.service")]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (run.returncode, run.stdout + run.stderr) == (0, "")
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stdout + process.stderr) == (0, "")
 
 
 def _documents() -> dict[str, dict[str, Any]]:
@@ -133,79 +133,79 @@ def _documents() -> dict[str, dict[str, Any]]:
     }
 
 
-# Of Kubernetes' API the fields that the manifest uses: batch/v1 CronJob, v1 ConfigMap and
-# PersistentVolumeClaim. A field that is misspelled is not one of them.
-_METADATA = of("name", name={"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"})
+# The fields of the Kubernetes API that the manifest uses: batch/v1 CronJob, v1 ConfigMap and
+# PersistentVolumeClaim. A misspelled field is an error.
+_METADATA = object_schema("name", name={"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"})
 _QUANTITIES = {"type": "object", "additionalProperties": {"type": "string", "pattern": r"^\d+(m|Mi|Gi)?$"}}
-_CONTAINER = of(
+_CONTAINER = object_schema(
     "name image args volumeMounts",
     "env resources securityContext",
-    args=list_of(_TEXT),
-    env=list_of(of("name value", name=_TEXT, value=_TEXT)),
-    resources=of("requests limits", requests=_QUANTITIES, limits=_QUANTITIES),
-    securityContext=of(
+    args=list_schema(_TEXT),
+    env=list_schema(object_schema("name value", name=_TEXT, value=_TEXT)),
+    resources=object_schema("requests limits", requests=_QUANTITIES, limits=_QUANTITIES),
+    securityContext=object_schema(
         "allowPrivilegeEscalation readOnlyRootFilesystem capabilities",
         allowPrivilegeEscalation={"const": False},
         readOnlyRootFilesystem={"const": True},
-        capabilities=of("drop", drop={"const": ["ALL"]}),
+        capabilities=object_schema("drop", drop={"const": ["ALL"]}),
     ),
-    volumeMounts=list_of(of("name mountPath", "readOnly", readOnly={"type": "boolean"})),
+    volumeMounts=list_schema(object_schema("name mountPath", "readOnly", readOnly={"type": "boolean"})),
 )
 _VOLUME = {
-    **of(
+    **object_schema(
         "name",
         "persistentVolumeClaim configMap secret",
-        persistentVolumeClaim=of("claimName"),
-        configMap=of("name"),
-        secret=of("secretName defaultMode", defaultMode={"type": "integer", "maximum": 0o777}),
+        persistentVolumeClaim=object_schema("claimName"),
+        configMap=object_schema("name"),
+        secret=object_schema("secretName defaultMode", defaultMode={"type": "integer", "maximum": 0o777}),
     ),
     "minProperties": 2,
     "maxProperties": 2,
 }
-_POD = of(
+_POD = object_schema(
     "restartPolicy automountServiceAccountToken securityContext containers volumes",
     restartPolicy={"enum": ["Never", "OnFailure"]},
     automountServiceAccountToken={"type": "boolean"},
-    securityContext=of(
+    securityContext=object_schema(
         "runAsNonRoot runAsUser runAsGroup fsGroup seccompProfile",
         runAsNonRoot={"const": True},
         runAsUser={"type": "integer"},
         runAsGroup={"type": "integer"},
         fsGroup={"type": "integer"},
-        seccompProfile=of("type", type={"enum": ["RuntimeDefault", "Localhost", "Unconfined"]}),
+        seccompProfile=object_schema("type", type={"enum": ["RuntimeDefault", "Localhost", "Unconfined"]}),
     ),
-    containers=list_of(_CONTAINER),
-    volumes=list_of(_VOLUME),
+    containers=list_schema(_CONTAINER),
+    volumes=list_schema(_VOLUME),
 )
-_JOB = of(
+_JOB = object_schema(
     "backoffLimit activeDeadlineSeconds template",
     backoffLimit={"type": "integer", "minimum": 0},
     activeDeadlineSeconds={"type": "integer", "minimum": 1},
-    template=of("spec", spec=_POD),
+    template=object_schema("spec", spec=_POD),
 )
 _COUNT = {"type": "integer", "minimum": 0}
 SCHEMAS = {
-    "ConfigMap": of(
+    "ConfigMap": object_schema(
         "apiVersion kind metadata data",
         apiVersion={"const": "v1"},
         metadata=_METADATA,
         data={"type": "object", "additionalProperties": _TEXT},
     ),
-    "PersistentVolumeClaim": of(
+    "PersistentVolumeClaim": object_schema(
         "apiVersion kind metadata spec",
         apiVersion={"const": "v1"},
         metadata=_METADATA,
-        spec=of(
+        spec=object_schema(
             "accessModes resources",
-            accessModes=list_of({"enum": ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"]}),
-            resources=of("requests", requests=_QUANTITIES),
+            accessModes=list_schema({"enum": ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"]}),
+            resources=object_schema("requests", requests=_QUANTITIES),
         ),
     ),
-    "CronJob": of(
+    "CronJob": object_schema(
         "apiVersion kind metadata spec",
         apiVersion={"const": "batch/v1"},
         metadata=_METADATA,
-        spec=of(
+        spec=object_schema(
             "schedule jobTemplate",
             "concurrencyPolicy startingDeadlineSeconds successfulJobsHistoryLimit failedJobsHistoryLimit",
             schedule={"type": "string", "pattern": r"^(\S+ ){4}\S+$"},
@@ -213,7 +213,7 @@ SCHEMAS = {
             startingDeadlineSeconds=_COUNT,
             successfulJobsHistoryLimit=_COUNT,
             failedJobsHistoryLimit=_COUNT,
-            jobTemplate=of("spec", spec=_JOB),
+            jobTemplate=object_schema("spec", spec=_JOB),
         ),
     ),
 }
@@ -236,13 +236,13 @@ def test_parts_of_the_manifest_match() -> None:
     assert volumes["profiles"]["configMap"]["name"] == documents["ConfigMap"]["metadata"]["name"]
     claim = volumes["state"]["persistentVolumeClaim"]["claimName"]
     assert claim == documents["PersistentVolumeClaim"]["metadata"]["name"]
-    # As the image has it.
+    # The Containerfile has the same values.
     image = (DOCS.parent / "Containerfile").read_text("utf-8")
     user = pod["securityContext"]
     assert f"USER {user['runAsUser']}:{user['runAsGroup']}\n" in image
     assert f"VOLUME {mounts['state']}\n" in image
     assert 'ENTRYPOINT ["synadmin"]' in image
-    (config,) = (one["value"] for one in container["env"] if one["name"] == "XDG_CONFIG_HOME")
+    (config,) = (variable["value"] for variable in container["env"] if variable["name"] == "XDG_CONFIG_HOME")
     assert mounts["profiles"] == f"{config}/synadmin"
     for text in documents["ConfigMap"]["data"].values():
         assert f"cat {mounts['tokens']}/" in text
@@ -254,25 +254,25 @@ def servers() -> Iterator[dict[str, str]]:
         yield {"club": club, "school": school}
 
 
-def _of_ansible() -> tuple[dict[str, str], list[str]]:
+def _ansible_files() -> tuple[dict[str, str], list[str]]:
     profiles = {f"{item['key']}.env": rendered("profile.env.j2", item=item) for item in _items()}
     (command,) = re.findall(r"^ExecStart=\S+ (.+)$", _drop_in(), re.MULTILINE)
     return profiles, shlex.split(command)
 
 
-def _of_kubernetes() -> tuple[dict[str, str], list[str]]:
+def _kubernetes_files() -> tuple[dict[str, str], list[str]]:
     documents = _documents()
     pod = documents["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     return documents["ConfigMap"]["data"], pod["containers"][0]["args"]
 
 
-@pytest.mark.parametrize("files", [_of_ansible, _of_kubernetes])
+@pytest.mark.parametrize("files", [_ansible_files, _kubernetes_files])
 def test_fleet_files_audit_both_servers(
     synadmin: Synadmin,
     servers: dict[str, str],
     work: Path,
     monkeypatch: pytest.MonkeyPatch,
-    files: Any,  # noqa: ANN401  one of the two above
+    files: Any,  # noqa: ANN401  one of the two functions above
 ) -> None:
     profiles, command = files()
     folder = work / "etc" / "synadmin"
@@ -286,8 +286,8 @@ def test_fleet_files_audit_both_servers(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(work / "etc"))
     state = re.compile(r"\$\{STATE_DIRECTORY\}|/var/lib/synadmin")
     words = [state.sub(str(work), word) for word in command]
-    answer = synadmin(*words)
-    assert (answer.code, answer.stderr) == (10, "")
-    assert "(profile club)" in answer.stdout
-    assert "(profile school)" in answer.stdout
+    result = synadmin(*words)
+    assert (result.code, result.stderr) == (10, "")
+    assert "(profile club)" in result.stdout
+    assert "(profile school)" in result.stdout
     assert {path.name for path in work.glob("audit.*")} == {"audit.club.json", "audit.school.json"}

@@ -1,4 +1,4 @@
-"""The help of every command: short, in plain words, and no wider than a terminal."""
+"""The help of each command: a short summary, an example, and at most 80 columns."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from tests.unit.cli.conftest import Synadmin
 
-LONGEST = 60  # characters of a summary
-WIDEST = 80
+MAX_SUMMARY = 60  # characters of a summary
+MAX_WIDTH = 80
 
 
 def _commands(group: Group, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        below = click.Context(
-            command, parent=context, info_name=name, terminal_width=WIDEST - 2, max_content_width=WIDEST
+        command_context = click.Context(
+            command, parent=context, info_name=name, terminal_width=MAX_WIDTH - 2, max_content_width=MAX_WIDTH
         )
-        yield below.command_path, command, below
+        yield command_context.command_path, command, command_context
         if isinstance(command, Group):
-            yield from _commands(command, below)
+            yield from _commands(command, command_context)
 
 
 ROOT = click.Context(app, info_name="synadmin")
@@ -46,7 +46,7 @@ def test_summary_is_short_and_ends_with_a_period(
     del path, context
     summary = (command.help or "").partition("\n\n")[0]
     assert "\n" not in summary
-    assert len(summary) <= LONGEST
+    assert len(summary) <= MAX_SUMMARY
     assert summary.endswith(".")
     assert summary[0].isupper()
 
@@ -54,7 +54,7 @@ def test_summary_is_short_and_ends_with_a_period(
 @each_command
 def test_help_fits_80_columns(path: str, command: click.Command, context: click.Context) -> None:
     del path
-    assert max(map(len, command.get_help(context).splitlines())) <= WIDEST
+    assert max(map(len, command.get_help(context).splitlines())) <= MAX_WIDTH
 
 
 @each_command
@@ -78,7 +78,7 @@ def test_group_lists_each_command_once_with_its_summary(path: str, group: Group)
         summary = (command.help or "").partition("\n\n")[0]
         lines = [line.split() for line in shown.splitlines() if line.split()[:1] == [name]]
         assert lines == [[name, *summary.split()]], (
-            f"{path}: {name} stands once in the sections of the group, with the summary of its docstring"
+            f"{path}: list {name} once in the sections of the group, with the summary of its docstring"
         )
 
 

@@ -1,4 +1,4 @@
-"""A command line that was not understood: the hint says what to type."""
+"""The hints after an invalid command line or an unknown name."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example
     ],
 )
 def test_hint_can_be_typed(synadmin: Synadmin, line: str, hint: str) -> None:
-    answer = synadmin(*line.split())
-    assert answer.code == 2
-    assert hint in answer.stderr
+    result = synadmin(*line.split())
+    assert result.code == 2
+    assert hint in result.stderr
 
 
 def test_name_instead_of_a_user_gets_a_hint(synadmin: Synadmin) -> None:
-    answer = synadmin("user", "create", "Rosa Marigold")
-    answer.assert_is_one_clear_line(code=2)
+    result = synadmin("user", "create", "Rosa Marigold")
+    result.assert_is_one_clear_line(code=2)
     assert (
-        "'Rosa Marigold' is neither a user id (@alice:example.org) nor a localpart (alice)" in answer.stderr
+        "'Rosa Marigold' is neither a user id (@alice:example.org) nor a localpart (alice)" in result.stderr
     )
 
 
@@ -91,8 +91,8 @@ def test_verb_of_many_nouns_names_three(synadmin: Synadmin) -> None:
 def test_user_instead_of_media_gets_a_hint(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(404, "M_NOT_FOUND", "Unknown media"))
     for verb in ("quarantine", "unquarantine", "delete"):
-        answer = synadmin("media", verb, "mike", "--yes")
-        assert answer.stderr.splitlines()[1] == "hint: for all media of a user, write --user mike"
+        result = synadmin("media", verb, "mike", "--yes")
+        assert result.stderr.splitlines()[1] == "hint: for all media of a user, write --user mike"
     item = synadmin("media", "quarantine", "AbCdEfGhIjKlMnOpQrStUvWx", "--yes")
     assert (item.code, "--user" in item.stderr) == (4, False)
 
@@ -117,12 +117,12 @@ def test_room_is_found_by_its_unique_name(signed_in: Stub, synadmin: Synadmin) -
     assert (none.code, "no room has the name 'Go'" in none.stderr) == (2, True)
 
 
-def test_room_name_with_a_slip_gets_the_id(signed_in: Stub, synadmin: Synadmin) -> None:
-    nothing, found = (
-        {"rooms": each, "total_rooms": len(each), "offset": 0}
-        for each in ([], rooms("Committee", "Communication"))
+def test_misspelled_room_name_gets_the_id(signed_in: Stub, synadmin: Synadmin) -> None:
+    empty, similar = (
+        {"rooms": listed, "total_rooms": len(listed), "offset": 0}
+        for listed in ([], rooms("Committee", "Communication"))
     )
-    signed_in.on(ROOMS, json_reply(nothing), json_reply(found))
+    signed_in.on(ROOMS, json_reply(empty), json_reply(similar))
     assert (
         "hint: did you mean Committee ('!0:example.org')?" in synadmin("room", "members", "Commitee").stderr
     )
@@ -145,29 +145,29 @@ def test_room_id_without_its_first_character_gets_a_hint(
 
 def test_room_name_without_admin_rights_asks_for_the_id(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(403, "M_FORBIDDEN", "You are not a server admin"))
-    answer = synadmin("room", "members", "Chess")
-    assert (answer.code, "write the room's id or alias" in answer.stderr) == (3, True)
+    result = synadmin("room", "members", "Chess")
+    assert (result.code, "write the room's id or alias" in result.stderr) == (3, True)
 
 
 def test_alias_of_a_silent_server_names_the_server(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(502, "M_UNKNOWN", "Failed to fetch alias"))
-    answer = synadmin("room", "members", "#club:clubb.example", "--timeout", "1")
-    assert "hint: the server clubb.example did not answer for #club:clubb.example" in answer.stderr
+    result = synadmin("room", "members", "#club:clubb.example", "--timeout", "1")
+    assert "hint: the server clubb.example did not answer for #club:clubb.example" in result.stderr
 
 
-def test_account_that_is_not_there_is_named_before_its_question(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_unknown_account_is_named_before_the_question(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(404, "M_NOT_FOUND", "Unknown user"))
-    answer = synadmin("user", "password", "alice", stdin=b"secret\n")
-    assert answer.stderr.splitlines() == [
+    result = synadmin("user", "password", "alice", stdin=b"secret\n")
+    assert result.stderr.splitlines() == [
         "synadmin: @alice:example.org: Unknown user (M_NOT_FOUND, HTTP 404)",
         "hint: `synadmin user find TEXT` searches in user ids and display names",
     ]
 
 
-def test_heading_of_a_table_names_its_column(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_table_heading_is_accepted_as_a_column(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, json_reply({"rooms": rooms("Chess"), "total_rooms": 1, "offset": 0}))
-    answer = synadmin("room", "list", "--columns", "room,name", "-o", "csv")
-    assert answer.stdout.split() == ["room_id,name", "!0:example.org,Chess"]
+    result = synadmin("room", "list", "--columns", "room,name", "-o", "csv")
+    assert result.stdout.split() == ["room_id,name", "!0:example.org,Chess"]
 
 
 @pytest.mark.parametrize(
@@ -181,16 +181,16 @@ def test_refused_token_gets_the_hint_that_helps(
     signed_in: Stub, synadmin: Synadmin, errcode: str, hint: str
 ) -> None:
     signed_in.on("*", refused(401, errcode, "No"))
-    answer = synadmin("room", "list")
-    assert (answer.code, hint in answer.stderr) == (3, True)
+    result = synadmin("room", "list")
+    assert (result.code, hint in result.stderr) == (3, True)
 
 
 def test_change_without_a_question_takes_no_room_name(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, json_reply({"rooms": rooms("Chess"), "total_rooms": 1, "offset": 0}))
     for options in ([], ["--yes"]):
-        answer = synadmin("room", "block", "Chess", *options)
-        assert answer.code == 2
-        assert "hint: the id is '!0:example.org'" in answer.stderr
+        result = synadmin("room", "block", "Chess", *options)
+        assert result.code == 2
+        assert "hint: the id is '!0:example.org'" in result.stderr
     assert not [request for request in signed_in.requests if request.method != "GET"]
 
 
@@ -204,14 +204,14 @@ def test_user_find_guesses_the_kind_of_text(signed_in: Stub, synadmin: Synadmin)
     signed_in.on(USER, json_reply({"name": "@alice:example.org", "locked": True}))
     ann = {"name": "@ann:example.org", "displayname": "Ann Smith", "locked": True}
     signed_in.on("/_synapse/admin/v3/users", json_reply({"users": [ann], "total": 1}))
-    for text, found in (
+    for text, user_id in (
         ("alice@example.org", "@alice:example.org"),
         ("+44 123", "@bob:example.org"),
         ("alice", "@alice:example.org"),
         ("@alice:example.org", "@alice:example.org"),
         ("Ann Smith", "@ann:example.org"),
     ):
-        assert synadmin("user", "find", text, "-o", "name").stdout.strip() == found
+        assert synadmin("user", "find", text, "-o", "name").stdout.strip() == user_id
     table = synadmin("user", "find", "Ann Smith").stdout.splitlines()
     assert table[2].split() == ["@ann:example.org", "Ann", "Smith", "no", "yes"]
     signed_in.on("/_synapse/admin/v3/users", json_reply({"users": [], "total": 0}))

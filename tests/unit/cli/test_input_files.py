@@ -1,4 +1,4 @@
-"""Lists and texts from files and standard input: what is read, and what is refused without being shown."""
+"""Lists and rows from files and standard input: valid input, and errors that do not show the text."""
 
 from __future__ import annotations
 
@@ -227,9 +227,9 @@ def test_csv_output_is_valid_input(signed_in: Stub, synadmin: Synadmin) -> None:
     written = synadmin("user", "list", "--columns", "name", "-o", "csv").stdout
     signed_in.on("*", json_reply({"name": "@x:example.org", "suspended": True}))
 
-    answer = synadmin("user", "suspend", "--from", "-", "--yes", "-o", "csv", stdin=written.encode())
+    result = synadmin("user", "suspend", "--from", "-", "--yes", "-o", "csv", stdin=written.encode())
 
-    assert [line.split(",")[:2] for line in answer.stdout.splitlines()] == [
+    assert [line.split(",")[:2] for line in result.stdout.splitlines()] == [
         ["user_id", "outcome"],
         ["@a:example.org", "done"],
         ["@b:example.org", "done"],
@@ -244,11 +244,11 @@ def test_reporters_in_a_list_of_reports_are_not_targets(signed_in: Stub, synadmi
     )
     written = synadmin("report", "list", "-o", "csv").stdout
 
-    answer = synadmin("user", "lock", "--from", "-", "--yes", stdin=written.encode())
+    result = synadmin("user", "lock", "--from", "-", "--yes", stdin=written.encode())
 
-    assert answer.code == 2
-    assert "standard input: several columns could be meant: user_id, sender" in answer.stderr
-    assert "--from -:sender" in answer.stderr
+    assert result.code == 2
+    assert "standard input: several columns could be meant: user_id, sender" in result.stderr
+    assert "--from -:sender" in result.stderr
     assert not [request for request in signed_in.requests if request.method != "GET"]
 
 

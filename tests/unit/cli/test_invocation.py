@@ -1,4 +1,4 @@
-"""What is said on stderr while something is under way."""
+"""Progress and messages on stderr."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def test_message_replaces_the_progress_line(capsys: pytest.CaptureFixture[str]) 
     invocation.draw("3 of 9 finished")
     invocation.say("The server asks to wait.")
     invocation.say("It goes on.")
-    wiped = "\r"  # and on a terminal, for which click leaves it, an escape sequence that clears the line
+    erased = "\r"  # on a terminal, click also keeps the escape sequence that clears the line
     assert capsys.readouterr().err == (
-        f"{wiped}3 of 9 finished{wiped}The server asks to wait.\nIt goes on.\n"
+        f"{erased}3 of 9 finished{erased}The server asks to wait.\nIt goes on.\n"
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
 
 
-def _changed(journal: Journal, path: str, status: int | None, errcode: str | None = None) -> None:
+def _record_request(journal: Journal, path: str, status: int | None, errcode: str | None = None) -> None:
     entry = journal.begin(
         server="https://matrix.example.org",
         user="@admin:example.org",
@@ -30,28 +30,29 @@ def _changed(journal: Journal, path: str, status: int | None, errcode: str | Non
 
 @pytest.fixture
 def runs() -> list[str]:
-    """Two runs in the journal."""
+    """The ids of two runs in the journal."""
     path = state_directory() / "journal.sqlite3"
     first, second = Journal(path, command="room make-admin"), Journal(path, command="logout")
-    _changed(first, "/one", 200)
-    _changed(first, "/two", 403, "M_FORBIDDEN")
-    _changed(first, "/three", None)
-    _changed(first, "/four", None, NOT_SENT)
-    _changed(second, "/five", 200)
+    _record_request(first, "/one", 200)
+    _record_request(first, "/two", 403, "M_FORBIDDEN")
+    _record_request(first, "/three", None)
+    _record_request(first, "/four", None, NOT_SENT)
+    _record_request(second, "/five", 200)
     return [first.run, second.run]
 
 
 def test_empty_journal_is_reported_on_stderr(synadmin: Synadmin) -> None:
-    answer = synadmin("journal", "list")
-    assert (answer.code, answer.stdout) == (0, "")
-    assert answer.stderr == "The journal is empty: no changes were made from this machine.\n"
+    result = synadmin("journal", "list")
+    assert (result.code, result.stdout) == (0, "")
+    assert result.stderr == "The journal is empty: no changes were made from this machine.\n"
     assert synadmin("journal", "list", "-o", "json").stdout == "[]\n"
 
 
 def test_run_is_a_line_with_its_request_count(runs: list[str], synadmin: Synadmin) -> None:
     records = json.loads(synadmin("journal", "list", "-o", "json").stdout)
     assert [
-        (one["run"], one["command"], one["requests"], one["failed"], one["unknown"]) for one in records
+        (record["run"], record["command"], record["requests"], record["failed"], record["unknown"])
+        for record in records
     ] == [
         (runs[0], "room make-admin", 4, 2, 1),
         (runs[1], "logout", 1, 0, 0),
@@ -79,7 +80,7 @@ def test_ended_run_names_its_target(
 ) -> None:
     journal = Journal(state_directory() / "journal.sqlite3", command=command)
     for path in paths:
-        _changed(journal, path, 200)
+        _record_request(journal, path, 200)
     journal.leave_out([], is_all=True)
     journal.end(0)
 
@@ -94,7 +95,7 @@ def test_journal_list_at_80_columns_shows_time_command_target_and_state(
     room, user = f"!{'a' * 43}", "@greta:matrix.club.example"
     for command, path in (("room delete", f"rooms/%21{room[1:]}"), ("user lock", "users/%40" + user[1:])):
         journal = Journal(state_directory() / "journal.sqlite3", command=command)
-        _changed(journal, f"/_synapse/admin/v2/{path}", 200)
+        _record_request(journal, f"/_synapse/admin/v2/{path}", 200)
         journal.end(0)
     monkeypatch.setattr("synadmin.cli.output.terminal_width", lambda: 80)
     monkeypatch.setattr("synadmin.cli.journal.read.relative_time", lambda _: "23 hours ago")
@@ -115,10 +116,10 @@ def test_run_is_found_by_the_end_of_its_name(runs: list[str], synadmin: Synadmin
     end = runs[0].partition("-")[2]
     other = Journal(state_directory() / "journal.sqlite3", command="user lock")
     other.run = f"20200101T000000-{end}"
-    _changed(other, "/six", 200)
-    answer = synadmin("journal", "show", end)
-    answer.assert_is_one_clear_line(code=2)
-    assert runs[0] in answer.stderr
+    _record_request(other, "/six", 200)
+    result = synadmin("journal", "show", end)
+    result.assert_is_one_clear_line(code=2)
+    assert runs[0] in result.stderr
 
 
 @pytest.mark.usefixtures("runs")
@@ -128,36 +129,36 @@ def test_each_request_is_a_line(synadmin: Synadmin) -> None:
 
 
 def test_run_is_shown_with_the_outcome_of_each_request(runs: list[str], synadmin: Synadmin) -> None:
-    answer = synadmin("journal", "show", runs[0], "-o", "csv", "--columns", "path,status,body")
-    assert answer.stdout.splitlines()[:3] == [
+    result = synadmin("journal", "show", runs[0], "-o", "csv", "--columns", "path,status,body")
+    assert result.stdout.splitlines()[:3] == [
         "path,status,body",
         r'/one,200,"{""name"":""\u001b[31mred""}"',
         r'/two,403 M_FORBIDDEN,"{""name"":""\u001b[31mred""}"',
     ]
-    assert [line.split(",")[1] for line in answer.stdout.splitlines()[3:]] == ["unknown", "NOT_SENT"]
+    assert [line.split(",")[1] for line in result.stdout.splitlines()[3:]] == ["unknown", "NOT_SENT"]
 
 
 def test_last_names_the_newest_run(runs: list[str], synadmin: Synadmin) -> None:
-    assert [one["path"] for one in json.loads(synadmin("journal", "show", "last", "-o", "json").stdout)] == [
-        "/five"
-    ]
+    assert [
+        record["path"] for record in json.loads(synadmin("journal", "show", "last", "-o", "json").stdout)
+    ] == ["/five"]
     assert json.loads(synadmin("journal", "show", runs[1], "-o", "json").stdout)[0]["run"] == runs[1]
 
 
 @pytest.mark.parametrize("verb", ["show", "resume", "undo"])
 @pytest.mark.parametrize("run", ["last", "20991231T000000-abcdef", "../x", "\x1b[2J", "ü"])
 def test_unknown_run_is_one_clear_line(verb: str, run: str, synadmin: Synadmin) -> None:
-    answer = synadmin("journal", verb, run)
-    answer.assert_is_one_clear_line(code=4)
-    assert "`synadmin journal list` lists its runs" in answer.stderr
+    result = synadmin("journal", verb, run)
+    result.assert_is_one_clear_line(code=4)
+    assert "`synadmin journal list` lists its runs" in result.stderr
 
 
 @pytest.mark.usefixtures("runs")
 def test_journal_text_is_escaped(synadmin: Synadmin) -> None:
-    for form in ("table", "csv", "json", "ndjson"):
-        answer = synadmin("journal", "list", "--requests", "-o", form)
-        assert "\x1b" not in answer.stdout
-        assert "red" in answer.stdout
+    for output_format in ("table", "csv", "json", "ndjson"):
+        result = synadmin("journal", "list", "--requests", "-o", output_format)
+        assert "\x1b" not in result.stdout
+        assert "red" in result.stdout
 
 
 def test_unreadable_journal_is_one_clear_line(
@@ -174,18 +175,18 @@ def test_reading_creates_no_journal(synadmin: Synadmin) -> None:
 
 def test_run_without_changes_has_nothing_to_undo(synadmin: Synadmin) -> None:
     journal = Journal(state_directory() / "journal.sqlite3", command="room block")
-    _changed(journal, "/refused", 403, "M_FORBIDDEN")
-    _changed(journal, "/unsent", None, NOT_SENT)
+    _record_request(journal, "/refused", 403, "M_FORBIDDEN")
+    _record_request(journal, "/unsent", None, NOT_SENT)
 
-    answer = synadmin("journal", "undo", "last", "-o", "json")
+    result = synadmin("journal", "undo", "last", "-o", "json")
 
-    assert (answer.code, answer.stdout) == (0, "[]\n")
-    assert answer.stderr == f"There is nothing to undo in the run {journal.run}.\n"
+    assert (result.code, result.stdout) == (0, "[]\n")
+    assert result.stderr == f"There is nothing to undo in the run {journal.run}.\n"
 
 
 @pytest.mark.usefixtures("runs")
 def test_run_without_level_changes_is_not_undone(synadmin: Synadmin) -> None:
-    answer = synadmin("journal", "undo", "last")
+    result = synadmin("journal", "undo", "last")
 
-    answer.assert_is_one_clear_line(code=5)
-    assert "changed no power levels" in answer.stderr
+    result.assert_is_one_clear_line(code=5)
+    assert "changed no power levels" in result.stderr

@@ -1,4 +1,4 @@
-"""Ids that a shell completes: those that were saved, and a server is asked only by ``--refresh``."""
+"""Shell completion of ids from a saved file; only ``--refresh`` sends requests."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def saved(signed_in: Stub, synadmin: Synadmin) -> Path:
     signed_in.on(WHOAMI, json_reply({"user_id": ADMIN}))
     signed_in.on("/_synapse/admin/v1/rooms", json_reply({"rooms": ROOMS, "offset": 0, "total_rooms": 3}))
     signed_in.on("/_synapse/admin/v2/users", json_reply({"users": USERS, "total": 2}))
-    answer = synadmin("completion", "--refresh")
+    result = synadmin("completion", "--refresh")
     path = state_directory() / "completion" / "example.org.txt"
-    assert (answer.code, answer.stdout) == (0, f"Saved the ids of 3 rooms and 2 users in {path}.\n"), answer
+    assert (result.code, result.stdout) == (0, f"Saved the ids of 3 rooms and 2 users in {path}.\n"), result
     signed_in.requests.clear()
     return path
 
 
-def completed(line: str, monkeypatch: pytest.MonkeyPatch, shell: type = ZshComplete) -> list[str]:
-    """Return what is offered for the last word of a line."""
+def completions(line: str, monkeypatch: pytest.MonkeyPatch, shell: type = ZshComplete) -> list[str]:
+    """Return the completions of the last word of a line."""
     monkeypatch.setenv(VARIABLE, f"{shell.name}_complete")  # type: ignore[attr-defined]
     monkeypatch.setenv("COMP_WORDS", line)
     *words, start = line.split(" ")
@@ -63,7 +63,7 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, shell: type = ZshCompl
 def test_saved_ids_are_completed_without_a_request(
     line: str, values: list[str], monkeypatch: pytest.MonkeyPatch, signed_in: Stub
 ) -> None:
-    assert completed(line, monkeypatch) == values
+    assert completions(line, monkeypatch) == values
     assert signed_in.requests == []
 
 
@@ -73,11 +73,11 @@ def test_saved_ids_are_completed_without_a_request(
     [
         ("synadmin room show '!v", ["!v12"]),
         ("synadmin room show ", ["'!club:example.org'", "'!v12'"]),
-        ("synadmin room show !v", []),  # bash would take it for a command of its history
+        ("synadmin room show !v", []),  # bash would replace it from the history
     ],
 )
 def test_room_id_is_quoted_in_bash(line: str, values: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert completed(line, monkeypatch, BashComplete) == values
+    assert completions(line, monkeypatch, BashComplete) == values
 
 
 def test_completion_file_is_private_and_has_no_control_characters(saved: Path) -> None:
@@ -88,7 +88,7 @@ def test_completion_file_is_private_and_has_no_control_characters(saved: Path) -
 
 @pytest.mark.usefixtures("work")
 def test_nothing_is_completed_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert completed("synadmin room show ", monkeypatch) == []
+    assert completions("synadmin room show ", monkeypatch) == []
 
 
 @pytest.mark.parametrize("arguments", [(), ("bash", "--refresh")])

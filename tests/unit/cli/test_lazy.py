@@ -1,4 +1,4 @@
-"""Groups that load what is used, and options that may stand anywhere."""
+"""Groups import only the commands in use; common options may be anywhere on the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
     from tests.unit.stub import Stub
 
-# What is not needed to show a help page, and takes longer to load than to show it.
+# Modules that a help page does not need; importing them takes longer than the help page.
 HEAVY = (
     "requests",
     "urllib3",
@@ -84,10 +84,10 @@ def test_help_imports_only_what_it_needs(arguments: tuple[str, ...]) -> None:
         "    assert not left.code\n"
         f"print(*sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)\n"
     )
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (ended.stderr, ended.returncode) == ("\n", 0)
+    assert (process.stderr, process.returncode) == ("\n", 0)
 
 
 def test_group_imports_only_the_commands_in_use() -> None:
@@ -100,10 +100,10 @@ def test_group_imports_only_the_commands_in_use() -> None:
         "    others = {f'synadmin.cli.{name}' for name in ('room', 'login', 'sandbox')}\n"
         "    print(*sorted(others & set(sys.modules)), file=sys.stderr)\n"
     )
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert ended.stderr == "\n"
+    assert process.stderr == "\n"
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -121,12 +121,16 @@ def test_every_command_can_be_imported_and_has_a_summary(path: tuple[str, ...]) 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
     command = COMMANDS[path]
-    options = [one for one in command.get_params(click.Context(command)) if isinstance(one, click.Option)]
+    options = [
+        parameter
+        for parameter in command.get_params(click.Context(command))
+        if isinstance(parameter, click.Option)
+    ]
     names = {name for option in options for name in option.opts}
     assert {"--profile", "--env-file", "--homeserver", "--timeout", "-v", "-q"} <= names
     for option in options:
         if re.search(r"password|access|secret", str(option.name)):
-            # On the command line everybody could read it; in a file or a pipe nobody can.
+            # Other users can read command lines, but no private file and no pipe.
             assert option.is_flag or isinstance(option.type, click.Path | click.File)
 
 
@@ -176,10 +180,10 @@ def server(stub: Stub, work: Path) -> Stub:
     ],
 )
 def test_common_options_may_be_before_or_after_the_verb(arguments: list[str], synadmin: Synadmin) -> None:
-    answer = synadmin(*arguments)
-    assert answer.code == 0
-    assert '"user_id": "@admin:example.org"' in answer.stdout
-    assert f"GET {WHOAMI} -> 200" in answer.stderr
+    result = synadmin(*arguments)
+    assert result.code == 0
+    assert '"user_id": "@admin:example.org"' in result.stdout
+    assert f"GET {WHOAMI} -> 200" in result.stderr
 
 
 def test_last_option_wins(server: Stub, synadmin: Synadmin) -> None:

@@ -1,4 +1,4 @@
-"""``login``, ``logout``, ``whoami``, against a stand-in that answers what real servers seldom do."""
+"""``login``, ``logout`` and ``whoami`` on a stub, with answers that are rare on real servers."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def _everything_written(tmp_path: Path) -> str:
 def test_password_from_a_pipe_logs_in_and_the_profile_is_private(
     server: Stub, synadmin: Synadmin, tmp_path: Path
 ) -> None:
-    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=f"{PASSWORD}\n".encode())
+    result = synadmin("login", "admin", "--homeserver", server.url, stdin=f"{PASSWORD}\n".encode())
     path = settings.profile_file("default")
-    assert (answer.code, answer.stdout) == (0, "")
+    assert (result.code, result.stdout) == (0, "")
     assert (
-        answer.stderr
+        result.stderr
         == f"The token is kept in ~/{path.relative_to(Path.home())}.\nSigned in as {ADMIN}, a server admin.\n"
     )
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -58,11 +58,11 @@ def test_password_from_a_pipe_logs_in_and_the_profile_is_private(
 
 
 def test_token_from_a_pipe_is_verified_and_saved(server: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("login", "--homeserver", server.url, "--token", stdin=f"{TOKEN}\r\n".encode())
-    assert answer.code == 0
+    result = synadmin("login", "--homeserver", server.url, "--token", stdin=f"{TOKEN}\r\n".encode())
+    assert result.code == 0
     assert settings.load().token() == TOKEN
     assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
-    assert TOKEN not in answer.stderr
+    assert TOKEN not in result.stderr
 
 
 def test_new_profile_is_created(server: Stub, synadmin: Synadmin) -> None:
@@ -87,18 +87,18 @@ def test_new_login_replaces_the_token(server: Stub, synadmin: Synadmin) -> None:
 
 def test_login_of_a_normal_user_warns(server: Stub, synadmin: Synadmin) -> None:
     server.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
-    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    assert answer.code == 0
-    assert "who is not a server admin" in answer.stderr
+    result = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    assert result.code == 0
+    assert "who is not a server admin" in result.stderr
 
 
 def test_token_with_precedence_over_the_profile_is_reported(
     server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", "syt_another")
-    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    assert answer.code == 0
-    assert "The environment or .env also has a token" in answer.stderr
+    result = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    assert result.code == 0
+    assert "The environment or .env also has a token" in result.stderr
 
 
 @pytest.mark.parametrize("stdin", [b"", b"\n", b"  \n"])
@@ -106,8 +106,8 @@ def test_token_with_precedence_over_the_profile_is_reported(
 def test_empty_pipe_is_one_clear_line(
     stdin: bytes, arguments: tuple[str, ...], server: Stub, synadmin: Synadmin
 ) -> None:
-    answer = synadmin("login", *arguments, "--homeserver", server.url, stdin=stdin)
-    answer.assert_is_one_clear_line(code=2)
+    result = synadmin("login", *arguments, "--homeserver", server.url, stdin=stdin)
+    result.assert_is_one_clear_line(code=2)
     assert not settings.profile_file("default").exists()
 
 
@@ -117,9 +117,9 @@ def test_empty_pipe_is_one_clear_line(
 def test_invalid_token_is_one_clear_line_without_the_token(
     stdin: bytes, server: Stub, synadmin: Synadmin
 ) -> None:
-    answer = synadmin("login", "--homeserver", server.url, "--token", stdin=stdin)
-    answer.assert_is_one_clear_line(code=2)
-    assert "secret" not in answer.stderr
+    result = synadmin("login", "--homeserver", server.url, "--token", stdin=stdin)
+    result.assert_is_one_clear_line(code=2)
+    assert "secret" not in result.stderr
     assert server.requests == []
     assert not settings.profile_file("default").exists()
 
@@ -142,19 +142,19 @@ def test_failed_login_is_one_clear_line_and_sent_once(
     reply: Reply, code: int, server: Stub, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     server.on(LOGIN, FLOWS, reply)
-    answer = synadmin(
+    result = synadmin(
         "login", "admin", "--homeserver", server.url, "--timeout", "0.2", stdin=PASSWORD.encode()
     )
-    answer.assert_is_one_clear_line(code=code)
+    result.assert_is_one_clear_line(code=code)
     assert [request.method for request in server.requests if request.target == LOGIN] == ["GET", "POST"]
-    assert PASSWORD not in answer.stderr + _everything_written(tmp_path)
+    assert PASSWORD not in result.stderr + _everything_written(tmp_path)
     assert not settings.profile_file("default").exists()
 
 
 def test_wrong_password_names_the_account_and_the_homeserver(server: Stub, synadmin: Synadmin) -> None:
     server.on(LOGIN, FLOWS, refused(403, "M_FORBIDDEN", "Invalid username or password"))
-    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    assert answer.stderr == (
+    result = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    assert result.stderr == (
         f"synadmin: cannot sign in as admin on {server.url}: Invalid username or password "
         "(M_FORBIDDEN, HTTP 403)\n"
         "hint: check the user name, the homeserver and the password, and run the command again\n"
@@ -163,15 +163,15 @@ def test_wrong_password_names_the_account_and_the_homeserver(server: Stub, synad
 
 def test_login_of_a_deactivated_account_does_not_blame_the_password(server: Stub, synadmin: Synadmin) -> None:
     server.on(LOGIN, FLOWS, refused(403, "M_USER_DEACTIVATED", "This account has been deactivated"))
-    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    assert "cannot sign in as admin" in answer.stderr
-    assert "hint: check the user name" not in answer.stderr
+    result = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    assert "cannot sign in as admin" in result.stderr
+    assert "hint: check the user name" not in result.stderr
 
 
 def test_unknown_token_is_not_saved(server: Stub, synadmin: Synadmin) -> None:
     server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
-    answer = synadmin("login", "--homeserver", server.url, "--token", stdin=TOKEN.encode())
-    answer.assert_is_one_clear_line(code=3)
+    result = synadmin("login", "--homeserver", server.url, "--token", stdin=TOKEN.encode())
+    result.assert_is_one_clear_line(code=3)
     assert not settings.profile_file("default").exists()
 
 
@@ -188,20 +188,20 @@ def test_login_without_password_flow_names_another_way(
     reply: Reply, server: Stub, synadmin: Synadmin
 ) -> None:
     server.on(LOGIN, reply)
-    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    answer.assert_is_one_clear_line(code=5)
-    assert "offers no password login" in answer.stderr
+    result = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    result.assert_is_one_clear_line(code=5)
+    assert "offers no password login" in result.stderr
     assert (
         "mas-cli manage issue-compatibility-token USER --yes-i-want-to-grant-synapse-admin-privileges"
-        in answer.stderr
+        in result.stderr
     )
-    assert "\x1b" not in answer.stderr
+    assert "\x1b" not in result.stderr
     assert {request.method for request in server.requests} == {"GET"}
 
 
 def test_user_that_is_not_text_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("login", "adm\udcffin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    answer.assert_is_one_clear_line(code=2)
+    result = synadmin("login", "adm\udcffin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    result.assert_is_one_clear_line(code=2)
 
 
 def test_no_question_without_a_terminal(server: Stub, synadmin: Synadmin) -> None:
@@ -214,11 +214,11 @@ def test_session_is_ended_where_the_token_cannot_be_saved(server: Stub, synadmin
     folder = settings.profile_file("default").parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_text("a file where the directory should be")
-    answer = synadmin(
+    result = synadmin(
         "login", "admin", "--homeserver", server.url, "--profile", "club", stdin=PASSWORD.encode()
     )
-    answer.assert_is_one_clear_line(code=2)
-    # The profile could not even be looked at, so there was no session yet.
+    result.assert_is_one_clear_line(code=2)
+    # Without a readable profile, login may stop before it creates a session.
     assert [request.target for request in server.requests if request.method == "POST"] in (
         [],
         [LOGIN, LOGOUT],
@@ -228,12 +228,12 @@ def test_session_is_ended_where_the_token_cannot_be_saved(server: Stub, synadmin
 def test_session_is_ended_on_a_full_disk(
     server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> None:
+    def disk_full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("synadmin.settings.os.fdopen", full)
-    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    answer.assert_is_one_clear_line(code=2)
+    monkeypatch.setattr("synadmin.settings.os.fdopen", disk_full)
+    result = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    result.assert_is_one_clear_line(code=2)
     assert [request.target for request in server.requests if request.method == "POST"] == [LOGIN, LOGOUT]
     assert list(settings.profile_file("default").parent.iterdir()) == []
 
@@ -293,9 +293,9 @@ def _signed_in(server: Stub, **more: str) -> Path:
 
 def test_logout_ends_the_session_and_removes_the_token(server: Stub, synadmin: Synadmin) -> None:
     path = _signed_in(server)
-    answer = synadmin("logout")
-    assert (answer.code, answer.stdout) == (0, "")
-    assert answer.stderr == f"The token was removed from {path}.\n{ADMIN} is signed out here.\n"
+    result = synadmin("logout")
+    assert (result.code, result.stdout) == (0, "")
+    assert result.stderr == f"The token was removed from {path}.\n{ADMIN} is signed out here.\n"
     assert [target for target in server.targets if not target.startswith("GET ")] == [f"POST {LOGOUT}"]
     assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
     synadmin("whoami").assert_is_one_clear_line(code=2)
@@ -304,9 +304,9 @@ def test_logout_ends_the_session_and_removes_the_token(server: Stub, synadmin: S
 def test_logout_removes_an_unknown_token(server: Stub, synadmin: Synadmin) -> None:
     _signed_in(server)
     server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
-    answer = synadmin("logout")
-    assert answer.code == 0
-    assert "The session had already ended." in answer.stderr
+    result = synadmin("logout")
+    assert result.code == 0
+    assert "The session had already ended." in result.stderr
     assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
 
 
@@ -324,9 +324,9 @@ def test_logout_of_another_token_keeps_the_profile(
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", "syt_from_the_environment")
     assert synadmin("logout").code == 0  # no profile at all
     path = _signed_in(server)
-    answer = synadmin("logout")
-    assert answer.code == 0
-    assert f"The token was not in {path}: remove it from where it is." in answer.stderr
+    result = synadmin("logout")
+    assert result.code == 0
+    assert f"The token was not in {path}: remove it from where it is." in result.stderr
     assert server.requests[-1].headers["authorization"] == "Bearer syt_from_the_environment"
     assert settings.in_profile("default")[settings.TOKEN] == TOKEN
 
@@ -341,10 +341,10 @@ def test_logout_without_a_token_is_one_clear_line(server: Stub, synadmin: Synadm
 
 def test_whoami_of_a_normal_user_exits_3(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
-    answer = synadmin("whoami", "-o", "csv", "--columns", "user_id,server_admin,synapse")
-    assert answer.code == 3
-    assert answer.stdout == f"user_id,server_admin,synapse\n{ADMIN},false,\n"
-    assert answer.stderr == "This token is not a server admin's.\n"
+    result = synadmin("whoami", "-o", "csv", "--columns", "user_id,server_admin,synapse")
+    assert result.code == 3
+    assert result.stdout == f"user_id,server_admin,synapse\n{ADMIN},false,\n"
+    assert result.stderr == "This token is not a server admin's.\n"
 
 
 def test_whoami_sends_only_small_requests(server: Stub, synadmin: Synadmin) -> None:
@@ -370,17 +370,17 @@ def test_nothing_is_written_outside_the_own_directories(server: Stub, synadmin: 
     }
 
 
-@pytest.mark.parametrize("way", [("admin",), ("--token",), ()])
+@pytest.mark.parametrize("arguments", [("admin",), ("--token",), ()])
 def test_dry_run_of_login_says_what_would_be_saved(
-    way: tuple[str, ...], server: Stub, synadmin: Synadmin
+    arguments: tuple[str, ...], server: Stub, synadmin: Synadmin
 ) -> None:
-    answer = synadmin("login", *way, "--homeserver", server.url, "--profile", "club", "--dry-run")
+    result = synadmin("login", *arguments, "--homeserver", server.url, "--profile", "club", "--dry-run")
 
-    kept = settings.profile_file("club")
-    assert answer.code == 0
-    assert f"on {server.url}, and save the homeserver and the token in {kept}." in answer.stdout
-    assert answer.stderr == "Nothing was changed: --dry-run.\n"
-    assert not kept.exists()
+    profile_file = settings.profile_file("club")
+    assert result.code == 0
+    assert f"on {server.url}, and save the homeserver and the token in {profile_file}." in result.stdout
+    assert result.stderr == "Nothing was changed: --dry-run.\n"
+    assert not profile_file.exists()
     assert {request.method for request in server.requests} <= {"GET"}
 
 
@@ -393,13 +393,13 @@ def test_login_and_logout_accept_yes(server: Stub, synadmin: Synadmin) -> None:
 
 
 def test_dry_run_of_logout_changes_nothing(server: Stub, synadmin: Synadmin) -> None:
-    kept = settings.write_profile("default", {settings.HOMESERVER: server.url, settings.TOKEN: TOKEN})
+    profile_file = settings.write_profile("default", {settings.HOMESERVER: server.url, settings.TOKEN: TOKEN})
 
-    answer = synadmin("logout", "--dry-run")
+    result = synadmin("logout", "--dry-run")
 
-    assert answer.code == 0
-    assert answer.stdout == (
-        f"Would end the session of {ADMIN} on {server.url} and remove the token from {kept}.\n"
+    assert result.code == 0
+    assert result.stdout == (
+        f"Would end the session of {ADMIN} on {server.url} and remove the token from {profile_file}.\n"
     )
     assert settings.in_profile("default")[settings.TOKEN] == TOKEN
     assert LOGOUT not in server.targets

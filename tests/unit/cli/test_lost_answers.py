@@ -1,4 +1,4 @@
-"""A change whose answer was lost: done where that is verified, unknown where it is not, never "not found"."""
+"""A change whose answer was lost is done if synadmin can verify it, and unknown otherwise."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ MEDIA = "/_synapse/admin/v1/media/example.org/AbC"
 def test_registration_token_gone_after_a_lost_answer_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(TOKEN, json_reply({"token": "sesame"}), BROKEN, GONE)
 
-    answer = synadmin("registration-token", "delete", "sesame", "--yes", "-o", "json")
+    result = synadmin("registration-token", "delete", "sesame", "--yes", "-o", "json")
 
-    assert answer.code == 0, answer.stderr
-    assert [one["outcome"] for one in json.loads(answer.stdout)] == ["done"]
+    assert result.code == 0, result.stderr
+    assert [record["outcome"] for record in json.loads(result.stdout)] == ["done"]
 
 
 def test_media_gone_after_a_lost_answer_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(MEDIA, BROKEN, GONE)
 
-    answer = synadmin("media", "delete", "mxc://example.org/AbC", "--yes", "-o", "json")
+    result = synadmin("media", "delete", "mxc://example.org/AbC", "--yes", "-o", "json")
 
-    assert answer.code == 0, answer.stderr
-    assert [one["outcome"] for one in json.loads(answer.stdout)] == ["done"]
+    assert result.code == 0, result.stderr
+    assert [record["outcome"] for record in json.loads(result.stdout)] == ["done"]
 
 
 def test_media_still_there_after_a_lost_answer_is_unknown(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(MEDIA, BROKEN, GONE, json_reply({"media_info": {"media_id": "AbC"}}))
 
-    answer = synadmin("media", "delete", "mxc://example.org/AbC", "--yes", "-o", "json")
+    result = synadmin("media", "delete", "mxc://example.org/AbC", "--yes", "-o", "json")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "may have been carried out" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "may have been carried out" in result.stderr
 
 
 @pytest.mark.parametrize("users", [["@a:example.org"], ["@a:example.org", "@b:example.org"]])
@@ -52,10 +52,10 @@ def test_unverified_change_is_unknown(signed_in: Stub, synadmin: Synadmin, users
         signed_in.on(path, BROKEN, GONE)
     signed_in.on("*", json_reply({"name": "@x:example.org"}))
 
-    answer = synadmin("user", "shadow-ban", *users, "--yes", "-o", "json")
+    result = synadmin("user", "shadow-ban", *users, "--yes", "-o", "json")
 
-    assert answer.code == 1, answer.stderr
+    assert result.code == 1, result.stderr
     if len(users) > 1:
-        assert [one["outcome"] for one in json.loads(answer.stdout)] == ["unknown"] * 2
+        assert [record["outcome"] for record in json.loads(result.stdout)] == ["unknown"] * 2
     else:
-        assert "may have been carried out" in answer.stderr
+        assert "may have been carried out" in result.stderr

@@ -1,4 +1,4 @@
-"""Who cannot own a room, asked before anything is changed."""
+"""Guests and missing accounts are refused as owners of a room before any change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GUEST = json_reply({"name": "@g:example.org", "is_guest": True})
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
 @pytest.mark.parametrize(
-    ("account", "answered"),
+    ("account", "expected"),
     [
         (GUEST, (5, "@g:example.org is a guest account")),
         (refused(404, "M_NOT_FOUND", "User not found"), (4, "@g:example.org: User not found")),
@@ -31,7 +31,7 @@ GUEST = json_reply({"name": "@g:example.org", "is_guest": True})
     ids=["guest", "missing"],
 )
 def test_account_that_cannot_own_a_room_is_refused(
-    signed_in: Stub, synadmin: Synadmin, command: tuple[str, ...], account: Reply, answered: tuple[int, str]
+    signed_in: Stub, synadmin: Synadmin, command: tuple[str, ...], account: Reply, expected: tuple[int, str]
 ) -> None:
     signed_in.on("*", json_reply({"name": "@alice:example.org", "users": [], "total": 0, "room_id": ROOM}))
     versions = {"default": "12", "available": {"12": "stable"}}
@@ -39,9 +39,9 @@ def test_account_that_cannot_own_a_room_is_refused(
     signed_in.on("/_matrix/client/v3/capabilities", capabilities)
     signed_in.on("/_synapse/admin/v2/users/%40g%3Aexample.org", account)
 
-    answer = synadmin(*command, "--yes")
+    result = synadmin(*command, "--yes")
 
-    code, words = answered
-    answer.assert_is_one_clear_line(code=code)
-    assert words in answer.stderr
+    code, words = expected
+    result.assert_is_one_clear_line(code=code)
+    assert words in result.stderr
     assert all(request.method == "GET" for request in signed_in.requests)

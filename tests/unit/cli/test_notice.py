@@ -1,4 +1,4 @@
-"""``notice send``: what it is to say, and what is refused before anybody hears it."""
+"""``notice send``: invalid options, transaction ids, notices to all users, and resumed runs."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ EVENT = "/_synapse/admin/v1/fetch_event/%24e"
 def test_invalid_notice_is_not_sent(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...], stdin: bytes
 ) -> None:
-    answer = synadmin("notice", "send", *arguments, "-q", stdin=stdin)
+    result = synadmin("notice", "send", *arguments, "-q", stdin=stdin)
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
 def test_each_user_has_a_transaction_id(signed_in: Stub, synadmin: Synadmin) -> None:
-    said = {"msgtype": "m.text", "body": "hello"}
+    content = {"msgtype": "m.text", "body": "hello"}
     signed_in.on(WHOAMI, json_reply({"user_id": ADMIN, "device_id": "D"}))
     signed_in.on("*", json_reply({"event_id": "$e"}))
-    signed_in.on(EVENT, json_reply({"event": sent(said)}))
+    signed_in.on(EVENT, json_reply({"event": message_event(content)}))
 
-    answer = synadmin(
+    result = synadmin(
         *("notice", "send", "alice", "bob", "--transaction-id", "a/b", "--yes", "-o", "ndjson"),
         stdin=b"hello\n",
     )
 
     puts = [request for request in signed_in.requests if request.method == "PUT"]
-    assert answer.code == 0, answer.stderr
+    assert result.code == 0, result.stderr
     assert [request.target.rpartition("/")[2] for request in puts] == [
         "a%2Fb-%40alice%3Aexample.org",
         "a%2Fb-%40bob%3Aexample.org",
     ]
-    assert puts[0].json == {"user_id": "@alice:example.org", "content": said}
-    assert [json.loads(line)["transaction_id"] for line in answer.stdout.splitlines()] == ["a/b", "a/b"]
+    assert puts[0].json == {"user_id": "@alice:example.org", "content": content}
+    assert [json.loads(line)["transaction_id"] for line in result.stdout.splitlines()] == ["a/b", "a/b"]
 
 
-def sent(content: object) -> dict[str, object]:
+def message_event(content: object) -> dict[str, object]:
     return {
         "type": "m.room.message",
         "sender": "@notices:example.org",
@@ -81,22 +81,22 @@ def test_transaction_id_is_printed_before_the_first_request(signed_in: Stub, syn
     signed_in.on(WHOAMI, json_reply({"user_id": ADMIN, "device_id": "D"}))
     signed_in.on("*", refused(400, "M_UNKNOWN", "Server notices are not enabled on this server"))
 
-    answer = synadmin("notice", "send", "alice", "-m", "hello")
+    result = synadmin("notice", "send", "alice", "-m", "hello")
 
-    first, second, hint = answer.stderr.splitlines()
-    assert answer.code == 1
+    first, second, hint = result.stderr.splitlines()
+    assert result.code == 1
     assert first.startswith("Transaction id: synadmin-")
     assert "Server notices are not enabled on this server" in second
     assert hint.startswith("hint: add `server_notices` to homeserver.yaml")
 
 
-ENABLED = refused(400, "M_UNKNOWN", "Server notices can only be sent to local users")
+NOTICES_ENABLED = refused(400, "M_UNKNOWN", "Server notices can only be sent to local users")
 NOTICE = "/_synapse/admin/v1/send_server_notice"
 
 
 @pytest.fixture
 def populated(signed_in: Stub) -> Stub:
-    """A server with two accounts that get a notice for all, and one of each sort that does not."""
+    """A server with two accounts that get a notice to all, and one account of each kind that does not."""
     accounts: dict[str, dict[str, object]] = {
         "alice": {},
         "bob": {"user_type": "support"},
@@ -110,9 +110,9 @@ def populated(signed_in: Stub) -> Stub:
     users = [{"name": f"@{name}:example.org", **fields} for name, fields in accounts.items()]
     page = json_reply({"users": users, "total": len(users)})
     signed_in.on("*", page)
-    signed_in.on(NOTICE, ENABLED)
+    signed_in.on(NOTICE, NOTICES_ENABLED)
     signed_in.on(WHOAMI, json_reply({"user_id": ADMIN, "device_id": "D"}))
-    signed_in.on(EVENT, json_reply({"event": sent({"msgtype": "m.text", "body": "Back at 10:00."})}))
+    signed_in.on(EVENT, json_reply({"event": message_event({"msgtype": "m.text", "body": "Back at 10:00."})}))
     for name in ("alice", "bob", "bridged"):
         user_id = f"@{name}:example.org"
         service = "irc" if name == "bridged" else None
@@ -121,7 +121,7 @@ def populated(signed_in: Stub) -> Stub:
     return signed_in
 
 
-def puts(stub: Stub) -> list[str]:
+def recipients(stub: Stub) -> list[str]:
     return [
         unquote(request.target).rpartition("-")[2] for request in stub.requests if request.method == "PUT"
     ]
@@ -134,28 +134,28 @@ def path_to(name: str) -> str:
 def test_notice_to_all_shows_text_and_counts_first(populated: Stub, synadmin: Synadmin) -> None:
     command = ("notice", "send", "--all", "-m", "Back at 10:00.")
 
-    rehearsed = synadmin(*command, "--dry-run", "-o", "name")
-    unasked = synadmin(*command)
+    dry_run = synadmin(*command, "--dry-run", "-o", "name")
+    without_yes = synadmin(*command)
 
-    assert rehearsed.stdout.splitlines() == ["@alice:example.org", "@bob:example.org"]
-    assert unasked.code == 2
-    for answer in (rehearsed, unasked):
-        assert "    Back at 10:00.\n" in answer.stderr
+    assert dry_run.stdout.splitlines() == ["@alice:example.org", "@bob:example.org"]
+    assert without_yes.code == 2
+    for result in (dry_run, without_yes):
+        assert "    Back at 10:00.\n" in result.stderr
         assert (
             "2 of 8 accounts will get it. Left out: 1 deactivated, 1 locked, 1 not approved, 1 guest, "
-            "1 bot, 1 of an app service." in answer.stderr
+            "1 bot, 1 of an app service." in result.stderr
         )
-        assert "Send this notice to 2 users?" in answer.stderr
-    assert puts(populated) == []
+        assert "Send this notice to 2 users?" in result.stderr
+    assert recipients(populated) == []
 
 
 def test_notice_to_all_pauses_after_each(populated: Stub, synadmin: Synadmin, naps: list[float]) -> None:
     for name in ("alice", "bob"):
         populated.on(path_to(name), json_reply({"event_id": "$e"}))
-    answer = synadmin("notice", "send", "--all", "-m", "Back at 10:00.", "--transaction-id", "7", "--yes")
+    result = synadmin("notice", "send", "--all", "-m", "Back at 10:00.", "--transaction-id", "7", "--yes")
 
-    assert answer.code == 0, answer.stderr
-    assert puts(populated) == ["@alice:example.org", "@bob:example.org"]
+    assert result.code == 0, result.stderr
+    assert recipients(populated) == ["@alice:example.org", "@bob:example.org"]
     assert len(naps) == 2
     assert all(0 < seconds <= 2 for seconds in naps)
 
@@ -165,10 +165,10 @@ def test_server_without_notices_is_refused_before_accounts_are_read(
 ) -> None:
     populated.on(NOTICE, refused(400, "M_UNKNOWN", "Server notices are not enabled on this server"))
 
-    answer = synadmin("notice", "send", "--all", "-m", "x", "--yes")
+    result = synadmin("notice", "send", "--all", "-m", "x", "--yes")
 
-    answer.assert_is_one_clear_line(code=5)
-    assert "add `server_notices` to homeserver.yaml" in answer.stderr
+    result.assert_is_one_clear_line(code=5)
+    assert "add `server_notices` to homeserver.yaml" in result.stderr
     assert populated.targets == [f"POST {NOTICE}"]
 
 
@@ -190,7 +190,7 @@ def test_resumed_run_sends_nothing_to_users_who_may_have_the_notice(
         "sent before: not sent again",
         "may have been sent before: not sent again. `synadmin notice send @bob:example.org` sends it",
     ]
-    assert puts(populated) == []
+    assert recipients(populated) == []
 
 
 def test_resumed_run_sends_to_users_without_a_notice(populated: Stub, synadmin: Synadmin) -> None:
@@ -204,4 +204,4 @@ def test_resumed_run_sends_to_users_without_a_notice(populated: Stub, synadmin: 
     again = synadmin("journal", "resume", "last")
 
     assert (first.code, resumed.code, again.code) == (6, 0, 0)
-    assert puts(populated) == ["@bob:example.org"]
+    assert recipients(populated) == ["@bob:example.org"]

@@ -1,4 +1,4 @@
-"""The operations: all that Synapse has, each with a call and a command."""
+"""Each operation of Synapse has a client method and a command."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ COMMANDS = [(" ".join(path), command) for path, command in commands(app)]
 
 
 def registered(*, mas: bool) -> set[tuple[str, str]]:
-    """Return what the installed Synapse registers under /_synapse/admin, as method and path template."""
-    found: set[tuple[str, str]] = set()
+    """Return method and path template of each /_synapse/admin request of the installed Synapse."""
+    registered_paths: set[tuple[str, str]] = set()
 
     class Recorder:
         def register_paths(self, method: str, patterns: Iterable[Pattern[str]], *_: object) -> None:
             for pattern in patterns:
                 path = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", pattern.pattern)
-                # An optional part, as the event of purge_history, makes no operation of its own.
-                found.add((method, re.sub(r"\([^)]*\)\?", "", path).strip("^$")))
+                # An optional part, such as the event of purge_history, is not a separate operation.
+                registered_paths.add((method, re.sub(r"\([^)]*\)\?", "", path).strip("^$")))
 
     server = MagicMock()
     server.config.worker.worker_app = None
     server.config.mas.enabled = mas
     server.config.experimental.msc3861.enabled = mas
     admin.register_servlets(server, Recorder())
-    return {(method, path) for method, path in found if path.startswith("/_synapse/admin/")}
+    return {(method, path) for method, path in registered_paths if path.startswith("/_synapse/admin/")}
 
 
 def test_every_operation_of_synapse_is_declared() -> None:
@@ -76,7 +76,9 @@ def test_operations_managed_by_mas_are_known() -> None:
     listed = {(operation["method"], operation["path"]) for operation in OPERATIONS if operation["with_mas"]}
 
     assert sorted(ours ^ listed) == [], "`with_mas` in tests/operations.json is `mas` of the Endpoint"
-    assert sorted(ours ^ (registered(mas=True) & known)) == [], "this Synapse says something else than `mas`"
+    assert sorted(ours ^ (registered(mas=True) & known)) == [], (
+        "this Synapse differs from `mas` of the Endpoint"
+    )
 
 
 def test_deprecated_operations_name_their_replacement() -> None:

@@ -1,4 +1,4 @@
-"""Bulk changes: each ending reports what was done."""
+"""Bulk changes report what was done, also after an error or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,28 +25,30 @@ if TYPE_CHECKING:
 SUSPEND = "/_synapse/admin/v1/suspend/%40{}%3Aexample.org"
 
 
-def changed(form: str, trouble: BaseException | None, columns: Sequence[Column] = ()) -> None:
-    """Change three things; the second one does not come to its end where there is trouble."""
+def change_rooms(output_format: str, error: BaseException | None, columns: Sequence[Column] = ()) -> None:
+    """Change three rooms; the second change raises the error."""
 
-    def act(_: Synapse, thing: str) -> Mapping[str, Any]:
-        if thing == "b" and trouble is not None:
-            raise trouble
+    def act(_: Synapse, room: str) -> Mapping[str, Any]:
+        if room == "b" and error is not None:
+            raise error
         return {}
 
     work = BulkChange(ROOMS, Targets(["a", "b", "c"]), act, columns=columns)
     synapse = Synapse("http://127.0.0.1:9", token="t")
-    carry_out(Invocation(), synapse, work, dry_run=False, yes=True, output=Output(form, None))
+    carry_out(Invocation(), synapse, work, dry_run=False, yes=True, output=Output(output_format, None))
 
 
-@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_ctrl_c_in_a_bulk_reports_what_is_done(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("output_format", ["table", "json", "ndjson", "csv"])
+def test_ctrl_c_in_a_bulk_reports_what_is_done(
+    output_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        changed(form, KeyboardInterrupt())
+        change_rooms(output_format, KeyboardInterrupt())
 
     captured = capsys.readouterr()
     assert captured.err == "3 rooms: 1 done, 1 unknown, 1 not started.\n"
-    if form == "json":
-        outcomes = [(one["room_id"], one["outcome"]) for one in json.loads(captured.out)]
+    if output_format == "json":
+        outcomes = [(record["room_id"], record["outcome"]) for record in json.loads(captured.out)]
         assert outcomes == [("a", "done"), ("b", "unknown")]
     else:
         assert "done" in captured.out
@@ -68,42 +70,46 @@ def test_refusal_is_printed_once(capsys: pytest.CaptureFixture[str], monkeypatch
     assert captured.out.count("a is needed") == 1
 
 
-@pytest.mark.parametrize("form", ["table", "csv"])
-def test_ctrl_c_during_printing_reports_what_is_done(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("output_format", ["table", "csv"])
+def test_ctrl_c_during_printing_reports_what_is_done(
+    output_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted(record: Mapping[str, Any]) -> object:
         if record["room_id"] == "b":
             raise KeyboardInterrupt
         return None
 
     with pytest.raises(KeyboardInterrupt):
-        changed(form, None, [Column("blocked", value=interrupted)])
+        change_rooms(output_format, None, [Column("blocked", value=interrupted)])
 
     assert capsys.readouterr().err == "3 rooms: 2 done, 1 not started.\n"
 
 
 def test_full_disk_in_a_bulk_reports_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(JournalError, match="disk is full"):
-        changed("json", JournalError("the disk is full"))
+        change_rooms("json", JournalError("the disk is full"))
 
     captured = capsys.readouterr()
-    told_of = [(one["room_id"], one["outcome"], one["message"]) for one in json.loads(captured.out)]
-    assert told_of == [("a", "done", None), ("b", "failed", "the disk is full")]
+    outcomes = [
+        (record["room_id"], record["outcome"], record["message"]) for record in json.loads(captured.out)
+    ]
+    assert outcomes == [("a", "done", None), ("b", "failed", "the disk is full")]
     assert captured.err == "3 rooms: 1 done, 1 failed, 1 not started.\n"
 
 
 @pytest.mark.parametrize(
-    ("form", "heading"),
+    ("output_format", "heading"),
     [("table", ["room", "outcome", "message"]), ("csv", ["room_id,outcome,method,path,body,message"])],
 )
 def test_dry_run_has_no_empty_columns(
-    form: str, heading: list[str], capsys: pytest.CaptureFixture[str]
+    output_format: str, heading: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def look(_: Synapse, room: str) -> Mapping[str, Any]:
+    def plan(_: Synapse, room: str) -> Mapping[str, Any]:
         return {"outcome": "planned", "message": f"{room} will be handed over"}
 
-    work = BulkChange(ROOMS, Targets(["a"]), look)
+    work = BulkChange(ROOMS, Targets(["a"]), plan)
     synapse = Synapse("http://127.0.0.1:9", token="t")
-    carry_out(Invocation(), synapse, work, dry_run=True, yes=False, output=Output(form, None))
+    carry_out(Invocation(), synapse, work, dry_run=True, yes=False, output=Output(output_format, None))
 
     assert capsys.readouterr().out.splitlines()[0].split() == heading
 
@@ -114,16 +120,16 @@ def test_expired_token_in_a_bulk_reports_what_is_done(signed_in: Stub, synadmin:
     signed_in.on("/_synapse/admin/v2/users/%40a%3Aexample.org", *accounts)
     signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
 
-    answer = synadmin("user", "suspend", "a", "b", "c", "--yes", "-o", "ndjson")
+    result = synadmin("user", "suspend", "a", "b", "c", "--yes", "-o", "ndjson")
 
-    assert answer.code == 3
-    outcomes = [json.loads(line) for line in answer.stdout.splitlines()]
-    assert [(one["user_id"], one["outcome"]) for one in outcomes] == [
+    assert result.code == 3
+    outcomes = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(record["user_id"], record["outcome"]) for record in outcomes] == [
         ("@a:example.org", "done"),
         ("@b:example.org", "failed"),
     ]
-    assert "3 users: 1 done, 1 failed, 1 not started." in answer.stderr
-    assert "M_UNKNOWN_TOKEN" in answer.stderr
+    assert "3 users: 1 done, 1 failed, 1 not started." in result.stderr
+    assert "M_UNKNOWN_TOKEN" in result.stderr
 
 
 def test_invalid_token_is_one_line(signed_in: Stub, synadmin: Synadmin) -> None:

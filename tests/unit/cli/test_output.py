@@ -1,4 +1,4 @@
-"""``-o`` and ``--columns``: the result on stdout, and nothing else there."""
+"""``-o`` and ``--columns``: only the result is on stdout."""
 
 from __future__ import annotations
 
@@ -73,16 +73,16 @@ def test_columns_choose_fields_and_order(synadmin: Synadmin) -> None:
 
 @pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("columns", ["", ",", " , ", "nonsense", "user_id,nonsense", "\x1b[2J"])
-@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_invalid_columns_are_one_clear_line(columns: str, form: str, synadmin: Synadmin) -> None:
-    answer = synadmin("whoami", f"--columns={columns}", "-o", form)
-    answer.assert_is_one_clear_line(code=2)
-    assert "column" in answer.stderr
+@pytest.mark.parametrize("output_format", ["table", "json", "ndjson", "csv"])
+def test_invalid_columns_are_one_clear_line(columns: str, output_format: str, synadmin: Synadmin) -> None:
+    result = synadmin("whoami", f"--columns={columns}", "-o", output_format)
+    result.assert_is_one_clear_line(code=2)
+    assert "column" in result.stderr
 
 
-@pytest.mark.parametrize("form", ["json", "ndjson"])
-def test_every_field_is_printed(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Output(form, None).write_one(RECORD, COLUMNS)
+@pytest.mark.parametrize("output_format", ["json", "ndjson"])
+def test_every_field_is_printed(output_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Output(output_format, None).write_one(RECORD, COLUMNS)
     assert json.loads(capsys.readouterr().out) == RECORD
     Output("json", None).write([RECORD, RECORD], COLUMNS)
     assert json.loads(capsys.readouterr().out) == [RECORD, RECORD]
@@ -123,7 +123,7 @@ def test_single_result_is_one_line_on_a_terminal(
         {"removed": ["@b:x"]},
         {"removed": 0},
         {"expiration_ts": 1_900_000_000_000},
-        {"message": "blocked", "removed": True},  # a sentence says it, too
+        {"message": "blocked", "removed": True},  # the message already says it
         {"message": "m", "removed": ["@b:x"]},
     ):
         record = {"user_id": "@a:x", "outcome": "done", **fields}
@@ -139,15 +139,15 @@ def test_single_result_is_one_line_on_a_terminal(
 
 
 def test_empty_list_is_reported_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    for form, out in (
+    for output_format, out in (
         ("table", ""),
         ("json", "[]\n"),
         ("ndjson", ""),
         ("csv", "room_id,name,joined_members\n"),
     ):
-        Output(form, None).write([], COLUMNS, empty="No rooms.")
+        Output(output_format, None).write([], COLUMNS, empty="No rooms.")
         captured = capsys.readouterr()
-        assert (captured.out, captured.err) == (out, "No rooms.\n" if form == "table" else "")
+        assert (captured.out, captured.err) == (out, "No rooms.\n" if output_format == "table" else "")
 
 
 def test_terminal_shows_what_fits_and_a_file_everything(
@@ -166,8 +166,10 @@ def test_terminal_shows_what_fits_and_a_file_everything(
     assert (work / "out").read_text().count("goes") == 10
 
 
-@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_list_is_streamed_and_a_late_failure_is_reported(form: str, server: Stub, synadmin: Synadmin) -> None:
+@pytest.mark.parametrize("output_format", ["table", "json", "ndjson", "csv"])
+def test_list_is_streamed_and_a_late_failure_is_reported(
+    output_format: str, server: Stub, synadmin: Synadmin
+) -> None:
     server.on(
         ROOMS,
         json_reply(
@@ -175,21 +177,23 @@ def test_list_is_streamed_and_a_late_failure_is_reported(form: str, server: Stub
         ),
         refused(403, "M_FORBIDDEN", "You are not a server admin"),
     )
-    answer = synadmin("room", "list", "-o", form)
-    assert answer.code == 3
-    assert "You are not a server admin" in answer.stderr
-    assert ("!a" in answer.stdout) is (form != "table")
-    assert not {"\x1b", "\u202e"} & set(answer.stdout)
-    if form == "ndjson":
-        assert json.loads(answer.stdout) == {"room_id": "!a", "new": {"x": "\x1b\u202e"}}
+    result = synadmin("room", "list", "-o", output_format)
+    assert result.code == 3
+    assert "You are not a server admin" in result.stderr
+    assert ("!a" in result.stdout) is (output_format != "table")
+    assert not {"\x1b", "\u202e"} & set(result.stdout)
+    if output_format == "ndjson":
+        assert json.loads(result.stdout) == {"room_id": "!a", "new": {"x": "\x1b\u202e"}}
 
 
-@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_list_that_fails_first_leaves_stdout_empty(form: str, server: Stub, synadmin: Synadmin) -> None:
+@pytest.mark.parametrize("output_format", ["table", "json", "ndjson", "csv"])
+def test_list_that_fails_first_leaves_stdout_empty(
+    output_format: str, server: Stub, synadmin: Synadmin
+) -> None:
     server.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
-    answer = synadmin("room", "list", "-o", form)
-    answer.assert_is_one_clear_line(code=3)
-    assert "`synadmin whoami` shows whose token it is" in answer.stderr
+    result = synadmin("room", "list", "-o", output_format)
+    result.assert_is_one_clear_line(code=3)
+    assert "`synadmin whoami` shows whose token it is" in result.stderr
 
 
 def test_messages_wrap_at_words_and_commands_stay_whole(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

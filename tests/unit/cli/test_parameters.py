@@ -1,4 +1,4 @@
-"""Times and levels as people write them: what is older than tomorrow is everything."""
+"""Values of options: times, power levels, sizes and durations."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def test_future_date_deletes_nothing(command: tuple[str, ...], signed_in: Stub, 
 
 
 def test_future_date_matches_no_device(signed_in: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("device", "delete-all", "alice", "--unused-since", "2999-01-01", "--yes")
+    result = synadmin("device", "delete-all", "alice", "--unused-since", "2999-01-01", "--yes")
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 

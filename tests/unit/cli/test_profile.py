@@ -23,24 +23,24 @@ SECRET = "syt_abcdef"
 
 
 @pytest.fixture
-def two(work: Path) -> None:
+def two_profiles(work: Path) -> None:
     del work
     for name in ("home", "work"):
         values = {settings.HOMESERVER: f"https://{name}.example", settings.TOKEN: SECRET}
         write_profile(name, dict(values))
 
 
-@pytest.mark.usefixtures("two")
+@pytest.mark.usefixtures("two_profiles")
 def test_profiles_are_listed_without_tokens(synadmin: Synadmin) -> None:
     shown = synadmin("profile", "list", "-o", "json").stdout
-    assert [(one["profile"], one["homeserver"]) for one in json.loads(shown)] == [
+    assert [(profile["profile"], profile["homeserver"]) for profile in json.loads(shown)] == [
         ("home", "https://home.example"),
         ("work", "https://work.example"),
     ]
     assert SECRET not in shown
 
 
-@pytest.mark.usefixtures("two")
+@pytest.mark.usefixtures("two_profiles")
 def test_chosen_profile_is_the_default(synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.load().homeserver is None
     assert synadmin("profile", "use", "work").code == 0
@@ -55,23 +55,23 @@ def test_chosen_profile_is_the_default(synadmin: Synadmin, monkeypatch: pytest.M
         settings.of_profile("work")
 
 
-@pytest.mark.usefixtures("two")
+@pytest.mark.usefixtures("two_profiles")
 def test_unknown_profile_is_refused(synadmin: Synadmin) -> None:
     synadmin("profile", "use", "nowhere").assert_is_one_clear_line(code=2)
     synadmin("profile", "remove", "nowhere", "--yes").assert_is_one_clear_line(code=2)
-    assert synadmin("profile", "remove", "home").code == 2, "nobody was asked"
+    assert synadmin("profile", "remove", "home").code == 2, "there is no terminal to ask on"
     assert synadmin("profile", "remove", "home", "--yes", "--dry-run").code == 0
     assert len(json.loads(synadmin("profile", "list", "-o", "json").stdout)) == 2
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_a_completion_script(synadmin: Synadmin, shell: str) -> None:
-    answer = synadmin("completion", shell)
-    assert answer.code == 0
-    assert "_SYNADMIN_COMPLETE" in answer.stdout
+    result = synadmin("completion", shell)
+    assert result.code == 0
+    assert "_SYNADMIN_COMPLETE" in result.stdout
 
 
-@pytest.mark.usefixtures("two")
+@pytest.mark.usefixtures("two_profiles")
 @pytest.mark.parametrize(
     ("line", "completed"),
     [
@@ -83,7 +83,7 @@ def test_each_shell_has_a_completion_script(synadmin: Synadmin, shell: str) -> N
     ],
 )
 def test_commands_options_and_values_are_completed(line: str, completed: str) -> None:
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", "from synadmin.cli.app import main; main()"],
         env=os.environ
         | {
@@ -96,6 +96,6 @@ def test_commands_options_and_values_are_completed(line: str, completed: str) ->
         timeout=120,
         check=False,
     )
-    values = ended.stdout.splitlines()
-    assert f"plain,{completed}" in values, ended
+    values = process.stdout.splitlines()
+    assert f"plain,{completed}" in values, process
     assert all(value.startswith(f"plain,{line.rsplit(maxsplit=1)[-1]}") for value in values)

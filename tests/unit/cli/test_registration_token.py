@@ -1,4 +1,4 @@
-"""What `synadmin registration-token` refuses before anything is sent, and that it tells nobody the token."""
+"""`synadmin registration-token`: options refused before any request, and output without the token."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ SECRET = "open~sesame"
 def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
-    answer = synadmin("registration-token", *arguments)
+    result = synadmin("registration-token", *arguments)
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
 def test_no_limit_is_sent_as_null(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", json_reply({"token": "x", "uses_allowed": None, "expiry_time": 1}))
 
-    answer = synadmin("registration-token", "update", "x", "--unlimited")
+    result = synadmin("registration-token", "update", "x", "--unlimited")
 
     (sent,) = [request for request in signed_in.requests if request.method == "PUT"]
-    assert answer.code == 0
+    assert result.code == 0
     assert sent.json == {"uses_allowed": None}
 
 
@@ -64,10 +64,10 @@ def test_number_that_differs_from_the_request_is_failed(signed_in: Stub, synadmi
 def test_existing_token_is_unchanged(signed_in: Stub, synadmin: Synadmin, dry_run: tuple[str, ...]) -> None:
     signed_in.on(f"{TOKENS}/x", json_reply({"token": "x", "uses_allowed": 3}))
 
-    answer = synadmin("registration-token", "create", "x", *dry_run)
+    result = synadmin("registration-token", "create", "x", *dry_run)
 
-    answer.assert_is_one_clear_line(code=5)
-    assert "`update` changes it" in answer.stderr
+    result.assert_is_one_clear_line(code=5)
+    assert "`update` changes it" in result.stderr
     assert {request.method for request in signed_in.requests} == {"GET"}
 
 
@@ -76,24 +76,24 @@ def test_token_is_not_in_journal_or_trace(signed_in: Stub, synadmin: Synadmin) -
     signed_in.on(f"{TOKENS}/new", json_reply(token))
     signed_in.on(f"{TOKENS}/{SECRET}", refused(404, "M_NOT_FOUND"), json_reply(token))
 
-    said = [
+    results = [
         synadmin("registration-token", "create", SECRET, "-v"),
         synadmin("registration-token", "update", SECRET, "--unlimited", "-v"),
         synadmin("api", "DELETE", f"{TOKENS}/{SECRET}", "-v"),
         synadmin("journal", "list", "--requests", "-o", "json"),
     ]
 
-    assert [answer.code for answer in said] == [0, 0, 0, 0]
-    assert all(SECRET not in answer.stderr for answer in said)
-    lines = json.loads(said[-1].stdout)
+    assert [result.code for result in results] == [0, 0, 0, 0]
+    assert all(SECRET not in result.stderr for result in results)
+    lines = json.loads(results[-1].stdout)
     assert [(line["method"], line["path"]) for line in lines] == [
         ("POST", f"{TOKENS}/new"),
         ("PUT", f"{TOKENS}/(removed)"),
         ("DELETE", f"{TOKENS}/(removed)"),
     ]
     assert SECRET.encode() not in (state_directory() / "journal.sqlite3").read_bytes()
-    undone = synadmin("journal", "undo", "last")
-    undone.assert_is_one_clear_line(code=5)
+    undo_result = synadmin("journal", "undo", "last")
+    undo_result.assert_is_one_clear_line(code=5)
 
 
 def test_guest_text_has_server_token_uses_and_expiry(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -102,9 +102,9 @@ def test_guest_text_has_server_token_uses_and_expiry(signed_in: Stub, synadmin: 
     signed_in.on(f"{TOKENS}/{SECRET}", json_reply(token))
     command = ("registration-token", "create", "--uses", "1", "--expires", "2100-01-01")
 
-    without = synadmin(*command)
+    without_well_known = synadmin(*command)
     signed_in.on("/.well-known/matrix/client", HTML)
-    of_a_proxy = synadmin(*command)
+    html_well_known = synadmin(*command)
     signed_in.on(
         "/.well-known/matrix/client",
         json_reply({"m.homeserver": {"base_url": "https://matrix.example.org/"}}),
@@ -118,8 +118,8 @@ def test_guest_text_has_server_token_uses_and_expiry(signed_in: Stub, synadmin: 
         "Valid for: 1 account",
         "Valid until: 2100-01-01 00:00 UTC",
     ]
-    for answer in (without, of_a_proxy):
-        assert "\nHomeserver: example.org\n" in answer.stdout
+    for result in (without_well_known, html_well_known):
+        assert "\nHomeserver: example.org\n" in result.stdout
     assert json.loads(as_json.stdout)[0]["token"] == SECRET
     assert SECRET not in as_text.stderr
 
@@ -130,8 +130,8 @@ def test_error_about_an_unknown_token_does_not_show_it(
 ) -> None:
     signed_in.on(f"{TOKENS}/{SECRET}", refused(404, "M_NOT_FOUND", "No such registration token"))
 
-    answer = synadmin("registration-token", *arguments)
+    result = synadmin("registration-token", *arguments)
 
-    assert answer.code == 4
-    assert "No such registration token" in answer.stderr
-    assert SECRET not in answer.stderr
+    assert result.code == 4
+    assert "No such registration token" in result.stderr
+    assert SECRET not in result.stderr

@@ -34,8 +34,8 @@ def test_sandbox_asks_before_installing_synapse(
     monkeypatch.setattr(Invocation, "ask", ask)
     monkeypatch.setattr(sys, "stderr", sys.__stderr__)
 
-    answer = synadmin("sandbox", verb)
+    result = synadmin("sandbox", verb)
 
-    assert answer.code == 2
+    assert result.code == 2
     assert [f"into {sys.prefix} (250 MB)?" in question for question in asked] == [True]
     assert (work / "installed").exists() is agreed

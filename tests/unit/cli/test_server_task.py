@@ -1,4 +1,4 @@
-"""Long tasks of the server: wait, failure, detach and follow again."""
+"""Long tasks of the server: wait, failure, interruption, and the command that follows the task again."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Record:
     error: str | None = None
 
 
-def answers(*records: Record) -> Callable[[], Record]:
+def poll_returning(*records: Record) -> Callable[[], Record]:
     iterator = iter(records)
     return lambda: next(iterator)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Time that passes when somebody sleeps; what is in the list is how long each slept."""
+    """Replace the clock with one that only sleep advances, and return the list of sleeps in seconds."""
     slept: list[float] = []
     monkeypatch.setattr("synadmin.cli.server_task.time.sleep", slept.append)
     monkeypatch.setattr("synadmin.cli.server_task.time.monotonic", lambda: sum(slept))
@@ -52,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_final_status_is_returned(clock: list[float]) -> None:
-    poll = answers(Record("scheduled"), Record("active"), Record("active"), Record("complete"))
+    poll = poll_returning(Record("scheduled"), Record("active"), Record("active"), Record("complete"))
 
     task = wait_for_task(Invocation(), poll, what="purging", again="synadmin again")
 
@@ -62,7 +62,7 @@ def test_final_status_is_returned(clock: list[float]) -> None:
 
 def test_polling_interval_grows_to_a_limit(clock: list[float]) -> None:
     wait_for_task(
-        Invocation(), answers(*[Record("active")] * 40, Record("complete")), what="purging", again="x"
+        Invocation(), poll_returning(*[Record("active")] * 40, Record("complete")), what="purging", again="x"
     )
 
     assert clock == sorted(clock)
@@ -81,7 +81,7 @@ def test_polling_interval_grows_to_a_limit(clock: list[float]) -> None:
 )
 def test_incomplete_task_is_failed(record: Record, words: str) -> None:
     with pytest.raises(TaskFailedError) as failed:
-        wait_for_task(Invocation(), answers(record), what="purging", again="x")
+        wait_for_task(Invocation(), poll_returning(record), what="purging", again="x")
 
     assert str(failed.value) == words
 
@@ -91,17 +91,17 @@ def test_unreachable_server_leaves_the_task_open_with_a_command() -> None:
         message = "example.org cannot be reached"
         raise ConnectError(message)
 
-    with pytest.raises(StillUnderWayError) as left:
+    with pytest.raises(StillUnderWayError) as caught:
         wait_for_task(Invocation(), poll, what="purging", again="synadmin room purge-status 7 --wait")
 
-    assert left.value.hint is not None
-    assert "synadmin room purge-status 7 --wait" in left.value.hint
+    assert caught.value.hint is not None
+    assert "synadmin room purge-status 7 --wait" in caught.value.hint
 
 
 def test_progress_without_a_terminal_is_a_line_a_minute(
     clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    poll = answers(*[Record("active")] * 60, Record("complete"))
+    poll = poll_returning(*[Record("active")] * 60, Record("complete"))
 
     wait_for_task(Invocation(), poll, what="purging !a\x1b[0m", again="x")
 
@@ -112,7 +112,7 @@ def test_progress_without_a_terminal_is_a_line_a_minute(
 
 
 def test_quiet_prints_no_progress(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
-    poll = answers(*[Record("active")] * 60, Record("complete"))
+    poll = poll_returning(*[Record("active")] * 60, Record("complete"))
 
     wait_for_task(Invocation(quiet=True), poll, what="purging", again="x")
 
@@ -127,7 +127,7 @@ def test_duration_is_formatted_for_people(seconds: float, words: str) -> None:
     assert elapsed(seconds) == words
 
 
-def deleting(stub: Stub, status: str) -> None:
+def set_deletion(stub: Stub, status: str) -> None:
     stub.on(ROOM, json_reply({"room_id": "!spam:example.org"}))
     stub.on(DELETE, json_reply({"delete_id": "D1"}))
     stub.on(STATUS, json_reply({"delete_id": "D1", "room_id": "!spam:example.org", "status": status}))
@@ -135,15 +135,15 @@ def deleting(stub: Stub, status: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_says_that_the_task_continues(signed_in: Stub, work: Path, number: signal.Signals) -> None:
-    deleting(signed_in, "active")
+    set_deletion(signed_in, "active")
     command = [sys.executable, "-m", "synadmin", "room", "delete", "!spam:example.org", "--yes"]
 
     with subprocess.Popen(
         command, cwd=work, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        until = time.monotonic() + 60
+        deadline = time.monotonic() + 60
         while f"GET {STATUS}" not in signed_in.targets:
-            assert time.monotonic() < until
+            assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
@@ -160,28 +160,28 @@ def test_open_task_in_a_bulk_is_pending(
     signed_in: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_TIMEOUT", "0.2")
-    deleting(signed_in, "active")
+    set_deletion(signed_in, "active")
     signed_in.on(STATUS, SILENT)
 
-    answer = synadmin("room", "delete", "!spam:example.org", "!ham:example.org", "--yes", "-o", "json")
+    result = synadmin("room", "delete", "!spam:example.org", "!ham:example.org", "--yes", "-o", "json")
 
-    spam, ham = json.loads(answer.stdout)
-    assert answer.code == 1
+    spam, ham = json.loads(result.stdout)
+    assert result.code == 1
     assert (spam["outcome"], ham["outcome"]) == ("pending", "failed")
     assert "the server may continue deleting !spam:example.org" in spam["message"]
 
 
 def test_occasional_failures_are_retried(clock: list[float]) -> None:
     failure = ServerError(status=502, errcode="M_UNKNOWN", reason="Bad gateway")
-    answered: Iterator[ServerError | Record] = iter(
+    poll_results: Iterator[ServerError | Record] = iter(
         [failure, Record("active"), failure, failure, Record("complete")]
     )
 
     def poll() -> Record:
-        answer = next(answered)
-        if isinstance(answer, ServerError):
-            raise answer
-        return answer
+        result = next(poll_results)
+        if isinstance(result, ServerError):
+            raise result
+        return result
 
     assert wait_for_task(Invocation(), poll, what="purging", again="synadmin again") == Record("complete")
     assert len(clock) == 4

@@ -1,4 +1,4 @@
-"""``--profiles``: which servers it names, and what it refuses."""
+"""``--profiles``: the order and settings of its servers, and values that are refused."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def three(work: Path) -> None:
+def three_profiles(work: Path) -> None:
     del work
     write_profiles(
         **{name: f"https://{name}.example" for name in ("club", "school")}, default="https://d.example"
     )
 
 
-@pytest.mark.usefixtures("three")
+@pytest.mark.usefixtures("three_profiles")
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -40,10 +40,10 @@ def test_profiles_keep_the_order_of_the_command_line(text: str, names: list[str]
     assert profiles_named(Invocation(), text) == names
 
 
-@pytest.mark.usefixtures("three")
+@pytest.mark.usefixtures("three_profiles")
 @pytest.mark.parametrize("command", ["audit", "status"])
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (["--profiles", "nowhere"], "there is no profile 'nowhere'"),
         (["--profiles", "club,nowhere,../club"], "there is no profile 'nowhere', '../club'"),
@@ -56,21 +56,21 @@ def test_profiles_keep_the_order_of_the_command_line(text: str, names: list[str]
     ],
 )
 def test_profiles_without_a_server_are_refused_in_one_line(
-    synadmin: Synadmin, command: str, words: list[str], says: str
+    synadmin: Synadmin, command: str, words: list[str], message: str
 ) -> None:
-    answer = synadmin(command, *words)
-    answer.assert_is_one_clear_line(code=2)
-    assert says in answer.stderr
+    result = synadmin(command, *words)
+    result.assert_is_one_clear_line(code=2)
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize("command", ["audit", "status"])
 def test_all_without_profiles_says_how_to_create_one(synadmin: Synadmin, command: str) -> None:
-    answer = synadmin(command, "--profiles", "all")
-    answer.assert_is_one_clear_line(code=2)
-    assert "hint: `synadmin login --profile NAME` makes one" in answer.stderr
+    result = synadmin(command, "--profiles", "all")
+    result.assert_is_one_clear_line(code=2)
+    assert "hint: `synadmin login --profile NAME` makes one" in result.stderr
 
 
-@pytest.mark.usefixtures("three")
+@pytest.mark.usefixtures("three_profiles")
 def test_environment_does_not_change_server_or_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(settings.HOMESERVER, "https://elsewhere.example")
     monkeypatch.setenv(settings.TOKEN, "syt_of_elsewhere")
@@ -82,13 +82,13 @@ def test_environment_does_not_change_server_or_token(monkeypatch: pytest.MonkeyP
     assert club.settings.token_in_profile
 
 
-@pytest.mark.usefixtures("three")
+@pytest.mark.usefixtures("three_profiles")
 def test_message_about_a_server_names_its_profile(capsys: pytest.CaptureFixture[str]) -> None:
     invocations(Invocation(), "club")[0].warn("the server is slow")
     assert capsys.readouterr().err == "club: the server is slow\n"
 
 
-@pytest.mark.usefixtures("three")
+@pytest.mark.usefixtures("three_profiles")
 def test_unreadable_profile_affects_only_its_server() -> None:
     settings.profile_file("club").write_text("this is no setting\n", "utf-8")
     club, school = invocations(Invocation(), "club,school")

@@ -1,4 +1,4 @@
-"""``synadmin stats``: what Synapse has with PostgreSQL only, which the live tests are without."""
+"""``synadmin stats``: statistics that need PostgreSQL; the live tests have no PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ ROOMS = "/_synapse/admin/v1/statistics/database/rooms"
 def test_largest_rooms_are_printed(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, json_reply({"rooms": [{"room_id": "!a:example.org", "estimated_size": 473}]}))
 
-    answer = synadmin("stats", "rooms")
+    result = synadmin("stats", "rooms")
 
-    assert answer.stdout.splitlines()[-1].split() == ["!a:example.org", "473"]
+    assert result.stdout.splitlines()[-1].split() == ["!a:example.org", "473"]
 
 
-def test_sqlite_server_is_told_what_is_missing(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_error_on_a_sqlite_server_names_the_cause(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, refused(400, "M_UNKNOWN", "Endpoint requires using PostgreSQL"))
 
-    answer = synadmin("stats", "rooms")
+    result = synadmin("stats", "rooms")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "this Synapse uses SQLite" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "this Synapse uses SQLite" in result.stderr
 
 
 def test_failure_of_synapse_without_statistics_is_explained(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, refused(500, "M_UNKNOWN", "Internal server error"))
 
-    answer = synadmin("stats", "rooms")
+    result = synadmin("stats", "rooms")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "no statistics of a table" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "no statistics of a table" in result.stderr

@@ -1,4 +1,4 @@
-"""``synadmin status``: a line a server."""
+"""``synadmin status``: one line for each server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def up() -> Iterator[str]:
 
 @pytest.fixture
 def fleet(work: Path, up: str) -> dict[str, str]:
-    """A profile for each server."""
+    """Profiles of two servers, one of them down."""
     del work
     urls = {"up": up, "down": nobody_there()}
     write_profiles(**urls)
@@ -41,9 +41,9 @@ def _records(stdout: str) -> dict[str, dict[str, Any]]:
 
 
 def test_unreachable_server_is_a_line_with_the_error(synadmin: Synadmin, fleet: dict[str, str]) -> None:
-    answer = synadmin("status", "--profiles", "all", "-o", "json")
-    assert answer.code == 1
-    records = _records(answer.stdout)
+    result = synadmin("status", "--profiles", "all", "-o", "json")
+    assert result.code == 1
+    records = _records(result.stdout)
     assert records["up"] == {
         "profile": "up",
         "server_name": "big.example",
@@ -59,18 +59,18 @@ def test_unreachable_server_is_a_line_with_the_error(synadmin: Synadmin, fleet: 
     }
     assert "refuses the connection" in records["down"]["error"]
     assert set(records["down"]) == set(records["up"])
-    assert TOKEN not in answer.stdout
+    assert TOKEN not in result.stdout
 
 
 @pytest.mark.usefixtures("fleet")
 def test_unknown_values_are_a_dash(synadmin: Synadmin) -> None:
-    answer = synadmin("status", "--profiles", "up")
-    assert answer.code == 0
-    heading, _, line = answer.stdout.splitlines()
+    result = synadmin("status", "--profiles", "up")
+    assert result.code == 0
+    heading, _, line = result.stdout.splitlines()
     assert heading.split("  ")[0] == "profile"
-    assert "error" not in heading, "it has nothing to tell"
+    assert "error" not in heading, "there is no error"
     assert line.split() == ["up", "big.example", "1.163.2", "10", "60", "-"]
-    assert "--update-baseline --profiles up` finds the rooms without control" in answer.stderr
+    assert "--update-baseline --profiles up` finds the rooms without control" in result.stderr
     lines = synadmin("status", "--profiles", "all").stdout.splitlines()
     assert lines[0].endswith("error")
     assert [line.split()[0] for line in lines[2:]] == ["down", "up"]
@@ -82,10 +82,10 @@ def test_unknown_values_are_a_dash(synadmin: Synadmin) -> None:
 def test_status_shows_rooms_without_control_of_the_last_audit(synadmin: Synadmin) -> None:
     baseline = ("--baseline", "audit.json")
     synadmin("audit", "--rule", "weak-control", "--profiles", "up", *baseline, "--update-baseline")
-    look = ("status", "--profiles", "up", *baseline, "-o", "json")
-    assert _records(synadmin(*look).stdout)["up"]["without_control"] is None, "that rule has not run"
+    command = ("status", "--profiles", "up", *baseline, "-o", "json")
+    assert _records(synadmin(*command).stdout)["up"]["without_control"] is None, "that rule has not run"
     synadmin("audit", "rooms", "--profiles", "up", *baseline, "--update-baseline")
-    record = _records(synadmin(*look).stdout)["up"]
+    record = _records(synadmin(*command).stdout)["up"]
     assert record["without_control"] == 2
     assert record["audited_at"].endswith("Z")
 
@@ -104,23 +104,23 @@ def test_status_without_profiles_shows_the_configured_server(
 ) -> None:
     monkeypatch.setenv(settings.HOMESERVER, up)
     monkeypatch.setenv(settings.TOKEN, TOKEN)
-    answer = synadmin("status", "-o", "ndjson")
-    assert answer.code == 0
-    assert json.loads(answer.stdout)["rooms"] == 60
+    result = synadmin("status", "-o", "ndjson")
+    assert result.code == 0
+    assert json.loads(result.stdout)["rooms"] == 60
 
 
 def test_status_without_settings_says_what_is_missing(synadmin: Synadmin) -> None:
-    answer = synadmin("status", "-o", "json")
-    answer.assert_is_one_clear_line(code=2)
-    assert "no homeserver is configured" in answer.stderr
+    result = synadmin("status", "-o", "json")
+    result.assert_is_one_clear_line(code=2)
+    assert "no homeserver is configured" in result.stderr
 
 
 def test_invalid_token_exits_3(synadmin: Synadmin, signed_in: Stub) -> None:
     signed_in.on("/_synapse/admin/v1/server_version", json_reply({"server_version": "1.163.2"}))
     signed_in.on("/_matrix/client/v3/account/whoami", refused(401, "M_UNKNOWN_TOKEN"))
-    answer = synadmin("status", "-o", "json")
-    assert answer.code == 3
-    (record,) = json.loads(answer.stdout)
+    result = synadmin("status", "-o", "json")
+    assert result.code == 3
+    (record,) = json.loads(result.stdout)
     assert record["version"] == "1.163.2"
     assert "M_UNKNOWN_TOKEN" in record["error"]
 

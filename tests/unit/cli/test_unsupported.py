@@ -1,4 +1,4 @@
-"""``M_UNRECOGNIZED`` is explained by what the server is."""
+"""The explanation of ``M_UNRECOGNIZED`` names the software, version or configuration of the server."""
 
 from __future__ import annotations
 
@@ -27,77 +27,77 @@ def unrecognized(operation: str, errcode: str = "M_UNRECOGNIZED") -> NotSupporte
 
 
 @pytest.fixture
-def why(stub: Stub) -> Callable[..., str]:
-    """Ask the stub why; return message and hint in one line."""
+def explain(stub: Stub) -> Callable[..., str]:
+    """Return a function that explains an error of the stub: message and hint in one line."""
 
-    def ask(operation: str, errcode: str = "M_UNRECOGNIZED", *, homeserver: str = stub.url) -> str:
+    def explanation(operation: str, errcode: str = "M_UNRECOGNIZED", *, homeserver: str = stub.url) -> str:
         return " | ".join(
             map(str, explain_unsupported(Invocation(homeserver=homeserver), unrecognized(operation, errcode)))
         )
 
-    return ask
+    return explanation
 
 
-def test_too_old_synapse_is_named_with_the_first_version(stub: Stub, why: Callable[..., str]) -> None:
+def test_too_old_synapse_is_named_with_the_first_version(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on(VERSION, json_reply({"server_version": "1.99.0"}))
 
-    assert why(TASKS) == (
+    assert explain(TASKS) == (
         "GET /_synapse/admin/v1/scheduled_tasks: Synapse 1.99.0 is too old for it (M_UNRECOGNIZED, HTTP 404)"
         " | it needs Synapse 1.130"
     )
 
 
 @pytest.mark.parametrize("name", ["Tuwunel", "Dendrite", "Conduit"])
-def test_other_homeserver_software_is_named(stub: Stub, why: Callable[..., str], name: str) -> None:
+def test_other_homeserver_software_is_named(stub: Stub, explain: Callable[..., str], name: str) -> None:
     stub.on("/_matrix/federation/v1/version", json_reply({"server": {"name": name, "version": "1.2.3"}}))
-    assert f"this homeserver is {name} 1.2.3, not Synapse" in why(TASKS)
+    assert f"this homeserver is {name} 1.2.3, not Synapse" in explain(TASKS)
 
 
-def test_worker_with_a_federation_version_is_a_worker(stub: Stub, why: Callable[..., str]) -> None:
+def test_worker_with_a_federation_version_is_a_worker(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on(
         "/_matrix/federation/v1/version", json_reply({"server": {"name": "Synapse", "version": "1.163.2"}})
     )
-    assert "is not Synapse's main process" in why(TASKS)
+    assert "is not Synapse's main process" in explain(TASKS)
 
 
-def test_release_candidate_is_not_too_old(stub: Stub, why: Callable[..., str]) -> None:
+def test_release_candidate_is_not_too_old(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on(VERSION, json_reply({"server_version": "1.130.0rc1 (b=release,0123abcd)"}))
 
-    assert "a worker answered" in why(TASKS)
+    assert "a worker answered" in explain(TASKS)
 
 
-def test_worker_is_detected_by_the_main_process(stub: Stub, why: Callable[..., str]) -> None:
+def test_worker_is_detected_by_the_main_process(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
-    assert "a worker answered" in why(TASKS)
-    assert "main process" in why(TASKS)
+    assert "a worker answered" in explain(TASKS)
+    assert "main process" in explain(TASKS)
 
 
-def test_worker_is_detected_by_a_missing_version(stub: Stub, why: Callable[..., str]) -> None:
+def test_worker_is_detected_by_a_missing_version(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on("/_matrix/client/versions", json_reply({"versions": ["v1.11"]}))
 
-    assert "not Synapse's main process" in why(TASKS)
+    assert "not Synapse's main process" in explain(TASKS)
 
 
-def test_media_repository_may_be_separate(stub: Stub, why: Callable[..., str]) -> None:
+def test_media_repository_may_be_separate(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
-    assert "media repository" in why("POST /_synapse/admin/v1/purge_media_cache")
+    assert "media repository" in explain("POST /_synapse/admin/v1/purge_media_cache")
 
 
-def test_operation_disabled_by_mas_is_explained(stub: Stub, why: Callable[..., str]) -> None:
+def test_operation_disabled_by_mas_is_explained(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on(AUTH_METADATA, json_reply({"issuer": "https://account.example.org/"}))
     stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
-    assert "Matrix Authentication Service" in why(PASSWORD)
-    assert "mas-cli manage set-password" in why(PASSWORD)
+    assert "Matrix Authentication Service" in explain(PASSWORD)
+    assert "mas-cli manage set-password" in explain(PASSWORD)
 
 
-def test_operation_kept_under_mas_is_not_blamed_on_mas(stub: Stub, why: Callable[..., str]) -> None:
+def test_operation_kept_under_mas_is_not_blamed_on_mas(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on(AUTH_METADATA, json_reply({"issuer": "https://account.example.org/"}))
     stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
-    assert "Authentication" not in why(TASKS)
+    assert "Authentication" not in explain(TASKS)
 
 
 @pytest.mark.parametrize(
@@ -110,34 +110,36 @@ def test_operation_kept_under_mas_is_not_blamed_on_mas(stub: Stub, why: Callable
         ("POST /_synapse/admin/v1/account_validity/validity", "`synadmin user lock USER` locks one"),
     ],
 )
-def test_replacement_in_mas_is_named(stub: Stub, why: Callable[..., str], path: str, command: str) -> None:
+def test_replacement_in_mas_is_named(
+    stub: Stub, explain: Callable[..., str], path: str, command: str
+) -> None:
     stub.on(AUTH_METADATA, json_reply({"issuer": "https://account.example.org/"}))
 
-    assert command in why(path)
+    assert command in explain(path)
 
 
-def test_unknown_operation_is_reported(stub: Stub, why: Callable[..., str]) -> None:
+def test_unknown_operation_is_reported(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
-    assert "Synapse 1.163.2 has no such operation" in why("GET /_synapse/admin/v1/levitate")
+    assert "Synapse 1.163.2 has no such operation" in explain("GET /_synapse/admin/v1/levitate")
 
 
-def test_answer_of_a_proxy_is_distinguished(stub: Stub, why: Callable[..., str]) -> None:
+def test_answer_of_a_proxy_is_distinguished(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on("*", HTML)
 
-    assert "a proxy answered" in why(TASKS, "M_UNKNOWN")
+    assert "a proxy answered" in explain(TASKS, "M_UNKNOWN")
 
 
 @pytest.mark.usefixtures("naps")
-def test_unreachable_server_leaves_the_cause_open(why: Callable[..., str]) -> None:
-    assert "may be too old for it, or a worker" in why(TASKS, homeserver=nobody_there())
+def test_unreachable_server_leaves_the_cause_open(explain: Callable[..., str]) -> None:
+    assert "may be too old for it, or a worker" in explain(TASKS, homeserver=nobody_there())
 
 
-def test_refused_version_leaves_the_cause_open(stub: Stub, why: Callable[..., str]) -> None:
+def test_refused_version_leaves_the_cause_open(stub: Stub, explain: Callable[..., str]) -> None:
     stub.on(VERSION, refused(403, "M_FORBIDDEN"))
 
-    assert "may be too old for it, or a worker" in why(TASKS)
+    assert "may be too old for it, or a worker" in explain(TASKS)
 
 
-def test_error_without_a_request_is_unchanged(why: Callable[..., str]) -> None:
-    assert why("") == "Unrecognized request (M_UNRECOGNIZED, HTTP 404) | None"
+def test_error_without_a_request_is_unchanged(explain: Callable[..., str]) -> None:
+    assert explain("") == "Unrecognized request (M_UNRECOGNIZED, HTTP 404) | None"

@@ -1,4 +1,4 @@
-"""Declared commands: what they ask, what a dry run refuses, and the command line that goes on."""
+"""Declared commands: questions, dry runs, and the command that resumes a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MEMBERSHIPS = "/_synapse/admin/v1/users/%40{}%3Aexample.org/memberships"
 ACCOUNT = {"name": "@alice:example.org", "admin": False, "locked": False, "suspended": False}
-ASKING = [
+QUESTIONS = [
     (
         ("user", "lock"),
         {},
@@ -50,7 +50,7 @@ ASKING = [
 ]
 
 
-@pytest.mark.parametrize(("command", "state", "question"), ASKING, ids=str)
+@pytest.mark.parametrize(("command", "state", "question"), QUESTIONS, ids=str)
 def test_changes_that_take_or_give_ask_first(
     signed_in: Stub, synadmin: Synadmin, command: tuple[str, ...], state: dict[str, object], question: str
 ) -> None:
@@ -58,11 +58,11 @@ def test_changes_that_take_or_give_ask_first(
     signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
     signed_in.on(MEMBERSHIPS.format("alice"), json_reply({"memberships": {}}))
 
-    answer = synadmin(*command, "alice")
+    result = synadmin(*command, "alice")
     dry_run = synadmin(*command, "alice", "--dry-run", "-o", "json")
 
-    answer.assert_is_one_clear_line(code=2)
-    assert question in answer.stderr
+    result.assert_is_one_clear_line(code=2)
+    assert question in result.stderr
     assert (dry_run.code, json.loads(dry_run.stdout)[0]["outcome"]) == (0, "planned")
     assert f"The run will ask: {question}" in dry_run.stderr
     assert {request.method for request in signed_in.requests} == {"GET"}
@@ -75,10 +75,10 @@ def test_dry_run_refuses_what_the_run_refuses(
 ) -> None:
     signed_in.on("*", json_reply(ACCOUNT))
 
-    answer = synadmin("user", verb, ADMIN, "--yes", *dry_run)
+    result = synadmin("user", verb, ADMIN, "--yes", *dry_run)
 
-    answer.assert_is_one_clear_line(code=5)
-    assert "your own account" in answer.stderr
+    result.assert_is_one_clear_line(code=5)
+    assert "your own account" in result.stderr
     assert {request.method for request in signed_in.requests} == {"GET"}
 
 
@@ -110,10 +110,10 @@ def test_an_unknown_account_is_named(signed_in: Stub, synadmin: Synadmin) -> Non
     signed_in.on("*", json_reply({"users": [], "total": 0}))
     signed_in.on(MEMBERSHIPS.format("ghost"), json_reply({"memberships": {}}))
 
-    answer = synadmin("user", "lock", "ghost", "--yes")
+    result = synadmin("user", "lock", "ghost", "--yes")
 
-    assert answer.code == 4
-    assert answer.stderr.startswith("synadmin: @ghost:example.org: User not found (M_NOT_FOUND, HTTP 404)\n")
+    assert result.code == 4
+    assert result.stderr.startswith("synadmin: @ghost:example.org: User not found (M_NOT_FOUND, HTTP 404)\n")
 
 
 def test_refused_targets_are_shown_before_the_question(signed_in: Stub, work: Path) -> None:
@@ -149,21 +149,21 @@ def test_interrupted_bulk_names_the_resume_command(
     signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
     from synadmin.cli.user import state
 
-    done = state.lock.act
+    original_act = state.lock.act
 
     def interrupted(synapse: Synapse, name: str, values: Mapping[str, Any]) -> object:
         if name.startswith("@b"):
             raise KeyboardInterrupt
-        return done(synapse, name, values)
+        return original_act(synapse, name, values)
 
     monkeypatch.setattr(state.lock, "act", interrupted)
 
-    answer = synadmin("user", "lock", "a", "@b:example.org", "a", "--yes", "-o", "json")
+    result = synadmin("user", "lock", "a", "@b:example.org", "a", "--yes", "-o", "json")
     entries = synadmin("journal", "show", "last", "-o", "ndjson").stdout.splitlines()
 
-    assert answer.code == 130
-    assert [record["outcome"] for record in json.loads(answer.stdout)] == ["done", "unknown"]
-    assert "`synadmin journal resume last` continues with the rest\n" in answer.stderr
+    assert result.code == 130
+    assert [record["outcome"] for record in json.loads(result.stdout)] == ["done", "unknown"]
+    assert "`synadmin journal resume last` continues with the rest\n" in result.stderr
     arguments = next(json.loads(line)["arguments"] for line in entries if "arguments" in line)
     assert arguments == ["user", "lock", "--yes", "--", "@a:example.org", "@b:example.org"]
 

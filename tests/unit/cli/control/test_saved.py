@@ -1,4 +1,4 @@
-"""What is compared of a room when a saved plan is applied."""
+"""A saved plan is compared with the room when it is applied."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def test_saved_plan_accepts_a_later_heir_date(stub: Stub) -> None:
         other = replace(report, changes=(replace(heir, subject="@erin:example.org"),))
         refused = kept_to_plan(plan, synapse, other)
         assert (refused.outcome, refused.reason) == ("refused", "changed-since-plan")
-        ordered = replace(report, outcome="in-order")
-        assert kept_to_plan(SavedPlan.begin("@admin:example.org", None), synapse, ordered) is ordered
+        in_order = replace(report, outcome="in-order")
+        assert kept_to_plan(SavedPlan.begin("@admin:example.org", None), synapse, in_order) is in_order

@@ -1,4 +1,4 @@
-"""What a person is asked before media is taken away: what will happen, and to how much."""
+"""The questions before media is quarantined or deleted."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MEDIA = {
 
 
 @pytest.fixture(autouse=True)
-def _holdings(signed_in: Stub) -> None:
+def _media(signed_in: Stub) -> None:
     signed_in.on(f"{ADMIN}/media/example.org/AbCd", json_reply({"media_info": ITEM}))
     signed_in.on(f"{ADMIN}/media/example.org/MnOp", json_reply({"media_info": {**ITEM, "media_id": "MnOp"}}))
     signed_in.on(f"{ADMIN}/media/example.org/EfGh", refused(404, "M_NOT_FOUND", "Unknown media"))
     signed_in.on(f"{ADMIN}/users/%40bob%3Aexample.org/media", json_reply(MEDIA))
     uris = ["mxc://example.org/AbCd", "mxc://example.org/AbCd", "mxc://example.org/EfGh"]
-    found = {"local": uris, "remote": ["mxc://elsewhere.example/IjKl"]}
-    signed_in.on(f"{ADMIN}/room/%21a%3Aexample.org/media", json_reply(found))
+    room_media = {"local": uris, "remote": ["mxc://elsewhere.example/IjKl"]}
+    signed_in.on(f"{ADMIN}/room/%21a%3Aexample.org/media", json_reply(room_media))
     signed_in.on(f"{ADMIN}/rooms/%21a%3Aexample.org", json_reply({"room_id": "!a:example.org"}))
 
 

@@ -1,4 +1,4 @@
-"""``room join``, ``block`` and ``unblock``: what is refused, and what is not believed."""
+"""``room join``, ``block`` and ``unblock``: invalid options, and changes that are read back."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ BLOCK = "/_synapse/admin/v1/rooms/%21club%3Aexample.org/block"
 def test_invalid_join_is_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
-    answer = synadmin("room", "join", *arguments)
+    result = synadmin("room", "join", *arguments)
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
@@ -43,10 +43,10 @@ def test_user_not_in_the_room_afterwards_is_failed(signed_in: Stub, synadmin: Sy
     memberships = {"memberships": {ROOM: "invite"}}
     signed_in.on("/_synapse/admin/v1/users/%40alice%3Aexample.org/memberships", json_reply(memberships))
 
-    answer = synadmin("room", "join", ROOM, "alice")
+    result = synadmin("room", "join", ROOM, "alice")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "is not in !club:example.org afterwards (membership: invite)" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "is not in !club:example.org afterwards (membership: invite)" in result.stderr
 
 
 def test_join_of_a_member_changes_nothing(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -56,16 +56,16 @@ def test_join_of_a_member_changes_nothing(signed_in: Stub, synadmin: Synadmin) -
         "/_synapse/admin/v1/users/%40alice%3Aexample.org/joined_rooms",
         json_reply({"joined_rooms": [ROOM], "total": 1}),
     )
-    # The request is younger than those that join: Synapse 1.145.
+    # Synapse has this request since version 1.145.
     signed_in.on(
         "/_synapse/admin/v1/users/%40alice%3Aexample.org/memberships", refused(404, "M_UNRECOGNIZED")
     )
 
-    answer = synadmin("room", "join", ROOM, "alice")
+    result = synadmin("room", "join", ROOM, "alice")
 
-    assert answer.code == 0, answer.stderr
-    assert "already in the room" in answer.stdout
-    assert answer.stderr == "1 user: 1 unchanged.\n"
+    assert result.code == 0, result.stderr
+    assert "already in the room" in result.stdout
+    assert result.stderr == "1 user: 1 unchanged.\n"
 
 
 @pytest.mark.parametrize(("verb", "words"), [("block", "is not blocked"), ("unblock", "is blocked")])
@@ -73,10 +73,10 @@ def test_block_not_read_back_is_failed(signed_in: Stub, synadmin: Synadmin, verb
     before = json_reply({"block": verb == "unblock"})
     signed_in.on(BLOCK, before, json_reply({"block": verb == "block"}), before)
 
-    answer = synadmin("room", verb, ROOM, "--yes")
+    result = synadmin("room", verb, ROOM, "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert f"!club:example.org {words} afterwards" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert f"!club:example.org {words} afterwards" in result.stderr
 
 
 def test_block_without_terminal_or_yes_is_refused(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -85,10 +85,10 @@ def test_block_without_terminal_or_yes_is_refused(signed_in: Stub, synadmin: Syn
         BLOCK.removesuffix("/block"), json_reply({"room_id": ROOM, "name": "The club", "joined_members": 3})
     )
 
-    answer = synadmin("room", "block", ROOM)
+    result = synadmin("room", "block", ROOM)
 
-    answer.assert_is_one_clear_line(code=2)
-    assert "no longer be able to join The club (!club:example.org) with 3 members" in answer.stderr
+    result.assert_is_one_clear_line(code=2)
+    assert "no longer be able to join The club (!club:example.org) with 3 members" in result.stderr
     assert {request.method for request in signed_in.requests} == {"GET"}
 
 
@@ -97,16 +97,16 @@ def test_message_is_the_state_read_back(signed_in: Stub, synadmin: Synadmin, ver
     before, after = json_reply({"block": verb == "unblock"}), json_reply({"block": verb == "block"})
     signed_in.on(BLOCK, before, after, after)
 
-    answer = synadmin("room", verb, ROOM, "--yes", "-o", "json")
+    result = synadmin("room", verb, ROOM, "--yes", "-o", "json")
 
-    record = json.loads(answer.stdout)[0]
+    record = json.loads(result.stdout)[0]
     assert (record["outcome"], record["message"]) == ("done", state)
 
 
 def test_blocked_room_is_unchanged(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(BLOCK, json_reply({"block": True, "user_id": "@admin:example.org"}))
 
-    answer = synadmin("room", "block", ROOM, "--yes", "-o", "json")
+    result = synadmin("room", "block", ROOM, "--yes", "-o", "json")
 
-    assert (answer.code, json.loads(answer.stdout)[0]["message"]) == (0, "already blocked")
+    assert (result.code, json.loads(result.stdout)[0]["message"]) == (0, "already blocked")
     assert {request.method for request in signed_in.requests} == {"GET"}

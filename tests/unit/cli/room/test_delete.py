@@ -1,4 +1,4 @@
-"""``room delete`` where the server does not do what it says, or is not asked at all."""
+"""``room delete``: deletions that fail or are followed, and options that are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STATUS = "/_synapse/admin/v2/rooms/delete_status/D1"
 UNKNOWN = refused(404, "M_NOT_FOUND", "Room not found")
 
 
-def shut_down(*failed: str) -> dict[str, object]:
+def shutdown_result(*failed: str) -> dict[str, object]:
     return {
         "kicked_users": ["@bob:example.org"],
         "failed_to_kick_users": list(failed),
@@ -38,11 +38,11 @@ def server(signed_in: Stub) -> Stub:
     )
     signed_in.on(f"{V1}/members", UNKNOWN)
     signed_in.on(V2, json_reply({"delete_id": "D1"}))
-    ended(signed_in, "complete", shut_down())
+    set_finished_deletion(signed_in, "complete", shutdown_result())
     return signed_in
 
 
-def ended(stub: Stub, status: str, result: object) -> None:
+def set_finished_deletion(stub: Stub, status: str, result: object) -> None:
     task = {"delete_id": "D1", "room_id": ROOM, "status": status, "shutdown_room": result}
     stub.on(STATUS, json_reply(task | {"status": "scheduled", "shutdown_room": None}), json_reply(task))
 
@@ -52,29 +52,29 @@ def test_deletion_asks_and_changes_nothing_before(server: Stub, synadmin: Synadm
         f"{V1}/members", json_reply({"members": ["@eve:example.org", "@away:other.example"], "total": 2})
     )
 
-    answer = synadmin("room", "delete", ROOM, "--block")
+    result = synadmin("room", "delete", ROOM, "--block")
 
-    assert answer.code == 2
-    # The counts that the room's details have are statistics: the members are counted.
-    assert "Spam: !spam:example.org, 2 members, 1 of them local" in answer.stderr
+    assert result.code == 2
+    # The counts in the room details are statistics, so synadmin counts the members.
+    assert "Spam: !spam:example.org, 2 members, 1 of them local" in result.stderr
     assert not [target for target in server.targets if target.startswith("DELETE")]
 
 
 def test_removed_members_are_listed(server: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("room", "delete", ROOM, "--yes")
+    result = synadmin("room", "delete", ROOM, "--yes")
 
-    assert answer.code == 0
-    assert answer.stdout.splitlines()[2].split() == [ROOM, "done", "@bob:example.org", "-", "-"]
+    assert result.code == 0
+    assert result.stdout.splitlines()[2].split() == [ROOM, "done", "@bob:example.org", "-", "-"]
     assert server.targets.count(f"DELETE {V2}") == 1
 
 
 def test_deletion_with_failed_members_is_failed(server: Stub, synadmin: Synadmin) -> None:
-    ended(server, "complete", shut_down("@eve:example.org"))
+    set_finished_deletion(server, "complete", shutdown_result("@eve:example.org"))
 
-    answer = synadmin("room", "delete", ROOM, "--yes", "-o", "json")
+    result = synadmin("room", "delete", ROOM, "--yes", "-o", "json")
 
-    (record,) = json.loads(answer.stdout)
-    assert (answer.code, record["outcome"]) == (6, "partly")
+    (record,) = json.loads(result.stdout)
+    assert (result.code, record["outcome"]) == (6, "partly")
     assert "@eve:example.org" in record["message"]
     assert "delete-status D1" in record["message"]
 
@@ -82,32 +82,32 @@ def test_deletion_with_failed_members_is_failed(server: Stub, synadmin: Synadmin
 def test_room_that_still_exists_is_failed(server: Stub, synadmin: Synadmin) -> None:
     server.on(f"{V1}/members", json_reply({"members": [], "total": 0}))
 
-    answer = synadmin("room", "delete", ROOM, "--yes")
+    result = synadmin("room", "delete", ROOM, "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "still in the database" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "still in the database" in result.stderr
 
 
 def test_deletion_with_local_members_left_is_failed(server: Stub, synadmin: Synadmin) -> None:
     members = ["@eve:example.org", "@away:other.example"]
     server.on(f"{V1}/members", json_reply({"members": members, "total": 2}))
 
-    answer = synadmin("room", "delete", ROOM, "--no-purge", "--yes")
+    result = synadmin("room", "delete", ROOM, "--no-purge", "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "1 user of this server still in !spam:example.org: @eve:example.org" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "1 user of this server still in !spam:example.org: @eve:example.org" in result.stderr
 
 
 def test_reason_of_a_failed_deletion_is_read_from_the_tasks(server: Stub, synadmin: Synadmin) -> None:
-    ended(server, "failed", None)
+    set_finished_deletion(server, "failed", None)
     task = {"id": "D1", "action": "shutdown_and_purge_room", "status": "failed", "timestamp_ms": 1}
     tasks = [task | {"id": "D0", "error": "another"}, task | {"error": "400: Users are still joined"}]
     server.on("/_synapse/admin/v1/scheduled_tasks", json_reply({"scheduled_tasks": tasks}))
 
-    answer = synadmin("room", "delete", ROOM, "--yes")
+    result = synadmin("room", "delete", ROOM, "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "deleting !spam:example.org: failed, 400: Users are still joined" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "deleting !spam:example.org: failed, 400: Users are still joined" in result.stderr
 
 
 def deletions(status: str) -> Reply:
@@ -119,23 +119,23 @@ def test_deletion_under_way_is_followed(server: Stub, synadmin: Synadmin, *, is_
     server.on(V2, refused(400, "M_UNKNOWN", f"Purge already in progress for {ROOM}"))
     server.on(DELETIONS, deletions("active") if is_known else UNKNOWN)
 
-    answer = synadmin("room", "delete", ROOM, "--yes", "-o", "json")
+    result = synadmin("room", "delete", ROOM, "--yes", "-o", "json")
 
     if is_known:
-        assert answer.code == 0, answer.stderr
-        assert json.loads(answer.stdout)[0]["kicked_users"] == ["@bob:example.org"]
+        assert result.code == 0, result.stderr
+        assert json.loads(result.stdout)[0]["kicked_users"] == ["@bob:example.org"]
     else:
-        answer.assert_is_one_clear_line(code=1)
-        assert f"`synadmin room delete-status '{ROOM}' --wait`" in answer.stderr
+        result.assert_is_one_clear_line(code=1)
+        assert f"`synadmin room delete-status '{ROOM}' --wait`" in result.stderr
 
 
 def test_unknown_room_is_not_deleted(server: Stub, synadmin: Synadmin) -> None:
     server.on(V1, UNKNOWN)
     server.on(DELETIONS, UNKNOWN)
 
-    answer = synadmin("room", "delete", ROOM, "--yes")
+    result = synadmin("room", "delete", ROOM, "--yes")
 
-    answer.assert_is_one_clear_line(code=4)
+    result.assert_is_one_clear_line(code=4)
     assert not [target for target in server.targets if target.startswith("DELETE")]
 
 
@@ -143,10 +143,10 @@ def test_deleted_room_is_done(server: Stub, synadmin: Synadmin) -> None:
     server.on(V1, UNKNOWN)
     server.on(DELETIONS, deletions("complete"))
 
-    answer = synadmin("room", "delete", ROOM, "--yes", "-o", "json")
+    result = synadmin("room", "delete", ROOM, "--yes", "-o", "json")
 
-    assert answer.code == 0, answer.stderr
-    (record,) = json.loads(answer.stdout)
+    assert result.code == 0, result.stderr
+    (record,) = json.loads(result.stdout)
     assert (record["outcome"], record["message"], record["delete_id"]) == ("done", "already deleted", "D1")
     assert not [target for target in server.targets if target.startswith("DELETE")]
 
@@ -165,36 +165,36 @@ def test_deleted_room_is_done(server: Stub, synadmin: Synadmin) -> None:
 def test_invalid_options_are_refused_before_any_request(
     server: Stub, synadmin: Synadmin, options: tuple[str, ...]
 ) -> None:
-    answer = synadmin("room", "delete", ROOM, "--yes", *options)
+    result = synadmin("room", "delete", ROOM, "--yes", *options)
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert server.targets == []
 
 
 def test_synchronous_deletion_reads_no_status(server: Stub, synadmin: Synadmin) -> None:
-    server.on(V1, json_reply({"room_id": ROOM}), json_reply(shut_down()))
+    server.on(V1, json_reply({"room_id": ROOM}), json_reply(shutdown_result()))
 
-    answer = synadmin("room", "delete", ROOM, "--at-once", "--yes")
+    result = synadmin("room", "delete", ROOM, "--at-once", "--yes")
 
-    assert answer.code == 0
+    assert result.code == 0
     assert server.targets == [f"GET {V1}", f"DELETE {V1}", f"GET {V1}/members"]
 
 
 def test_followed_deletion_with_members_left_is_failed(server: Stub, synadmin: Synadmin) -> None:
-    ended(server, "complete", shut_down("@eve:example.org"))
+    set_finished_deletion(server, "complete", shutdown_result("@eve:example.org"))
 
-    asked = synadmin("room", "delete-status", "D1")
-    waited = synadmin("room", "delete-status", "D1", "--wait")
+    status = synadmin("room", "delete-status", "D1")
+    followed = synadmin("room", "delete-status", "D1", "--wait")
 
-    assert asked.code == 0
-    assert waited.code == 1
-    assert "@eve:example.org" in waited.stdout
-    assert waited.stderr.startswith("synadmin: 1 user could not be removed")
+    assert status.code == 0
+    assert followed.code == 1
+    assert "@eve:example.org" in followed.stdout
+    assert followed.stderr.startswith("synadmin: 1 user could not be removed")
 
 
 @pytest.fixture
 def empty(server: Stub) -> Stub:
-    """A server whose list has the room, without local members."""
+    """A server with a room without local members."""
     room = {"room_id": ROOM, "joined_members": 0, "joined_local_members": 0}
     server.on("/_synapse/admin/v1/rooms", json_reply({"rooms": [room], "total_rooms": 1, "offset": 0}))
     server.on(f"{V1}/members", json_reply({"members": [], "total": 0}), UNKNOWN)
@@ -209,27 +209,27 @@ def empty(server: Stub) -> Stub:
             "@bob:example.org": "leave",
         }.items()
     ]
-    around = {"events_before": [], "event": last, "events_after": [], "start": "a", "end": "b"}
-    server.on(f"{V1}/context/%24last", json_reply(around | {"state": invited}))
+    context = {"events_before": [], "event": last, "events_after": [], "start": "a", "end": "b"}
+    server.on(f"{V1}/context/%24last", json_reply(context | {"state": invited}))
     return server
 
 
 def test_deletion_of_empty_rooms_names_invitations(empty: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("room", "delete", "--empty", "--yes", "-o", "name")
-    assert (answer.code, answer.stdout) == (0, f"{ROOM}\n"), answer
-    assert answer.stderr.startswith(f"warning: '{ROOM}' has 1 invited local user: @eve:example.org. ")
+    result = synadmin("room", "delete", "--empty", "--yes", "-o", "name")
+    assert (result.code, result.stdout) == (0, f"{ROOM}\n"), result
+    assert result.stderr.startswith(f"warning: '{ROOM}' has 1 invited local user: @eve:example.org. ")
     assert empty.targets.count(f"DELETE {V2}") == 1
 
 
 def test_invitations_are_unknown_without_state_events(empty: Stub, synadmin: Synadmin) -> None:
     empty.on(f"{V1}/messages", json_reply({"chunk": [], "start": "a"}))
     empty.on(f"{V1}/members", json_reply({"members": [], "total": 0}))
-    answer = synadmin("room", "delete", "--empty")
-    assert answer.code == 2
-    assert answer.stderr.startswith(f"warning: it is unknown whether local users are invited to '{ROOM}'.\n")
+    result = synadmin("room", "delete", "--empty")
+    assert result.code == 2
+    assert result.stderr.startswith(f"warning: it is unknown whether local users are invited to '{ROOM}'.\n")
     assert (
         "1 room will be deleted. The history is deleted from the database. This cannot be undone. Continue?"
-        in answer.stderr
+        in result.stderr
     )
     without_purge = synadmin("room", "delete", "--empty", "--no-purge")
     assert "1 room will be deleted. The history stays in the database." in without_purge.stderr
@@ -238,16 +238,16 @@ def test_invitations_are_unknown_without_state_events(empty: Stub, synadmin: Syn
 def test_room_joined_meanwhile_is_not_deleted(empty: Stub, synadmin: Synadmin) -> None:
     joined = json_reply({"members": ["@eve:example.org"], "total": 1})
     empty.on(f"{V1}/members", json_reply({"members": [], "total": 0}), joined)
-    answer = synadmin("room", "delete", "--empty", "--yes")
-    assert (answer.code, answer.stdout) == (5, "")
-    assert "a local user is in the room now: @eve:example.org. Nothing was changed" in answer.stderr
+    result = synadmin("room", "delete", "--empty", "--yes")
+    assert (result.code, result.stdout) == (5, "")
+    assert "a local user is in the room now: @eve:example.org. Nothing was changed" in result.stderr
     assert not [target for target in empty.targets if target.startswith("DELETE")]
 
 
 @pytest.mark.parametrize("others", [[ROOM], ["--from", "-"], ["--new-room-user", "alice"]], ids=str)
 def test_empty_and_named_rooms_are_exclusive(server: Stub, synadmin: Synadmin, others: list[str]) -> None:
-    answer = synadmin("room", "delete", "--empty", *others, "--yes")
-    answer.assert_is_one_clear_line(code=2)
-    assert ("--empty takes no rooms: leave out ROOM or --empty" in answer.stderr) == (others == [ROOM])
+    result = synadmin("room", "delete", "--empty", *others, "--yes")
+    result.assert_is_one_clear_line(code=2)
+    assert ("--empty takes no rooms: leave out ROOM or --empty" in result.stderr) == (others == [ROOM])
     synadmin("room", "delete", "--yes").assert_is_one_clear_line(code=2)
     assert server.targets == []

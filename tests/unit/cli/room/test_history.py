@@ -1,4 +1,4 @@
-"""``room purge-history``: what it asks, and a server that gives up."""
+"""``room purge-history``: the question, an unknown event, and a purge that fails."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def test_failed_purge_quotes_the_server(signed_in: Stub, synadmin: Synadmin) -> 
         json_reply({"status": "failed", "error": "disk full\x1b[1m"}),
     )
 
-    answer = synadmin("room", "purge-history", ROOM, "--before", "90d", "--yes")
+    result = synadmin("room", "purge-history", ROOM, "--before", "90d", "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert f"purging the history of {ROOM}: failed, disk full\\x1b[1m" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert f"purging the history of {ROOM}: failed, disk full\\x1b[1m" in result.stderr
 
 
 def test_unknown_event_is_detected_before_the_question(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(404, "M_NOT_FOUND", "Event not found"))
 
-    answer = synadmin("room", "purge-history", ROOM, "--before", "$gone")
+    result = synadmin("room", "purge-history", ROOM, "--before", "$gone")
 
-    answer.assert_is_one_clear_line(code=4)
+    result.assert_is_one_clear_line(code=4)
     assert not [target for target in signed_in.targets if target.startswith("POST")]
 
 
 def test_nothing_is_purged_without_an_answer(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(DETAILS, json_reply({"room_id": ROOM, "name": "Club", "joined_members": 3}))
 
-    answer = synadmin("room", "purge-history", ROOM, "--before", "2026-01-31")
+    result = synadmin("room", "purge-history", ROOM, "--before", "2026-01-31")
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert not [target for target in signed_in.targets if target.startswith("POST")]

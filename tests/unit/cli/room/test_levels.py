@@ -1,4 +1,4 @@
-"""``room set-power``: what it warns of and refuses before it changes anything."""
+"""``room set-power``: warnings and refusals before any change."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 def test_named_levels_can_be_edited() -> None:
-    # They are repeated for the sake of a quick --help.
+    # The command repeats these names so that --help needs fewer imports.
     assert levels.NAMED == level_changes.NAMED
 
 
-@pytest.mark.parametrize("rehearsed", [True, False])
+@pytest.mark.parametrize("dry_run", [True, False])
 def test_control_for_all_members_is_announced_first(
-    signed_in: Stub, synadmin: Synadmin, *, rehearsed: bool
+    signed_in: Stub, synadmin: Synadmin, *, dry_run: bool
 ) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power({**LEVELS, "users": {ADMIN: 100}}))
     room.member(ADMIN, "join")
-    options = ["--dry-run"] if rehearsed else []
+    options = ["--dry-run"] if dry_run else []
 
-    answer = synadmin("room", "set-power", room.id, "--default", "users_default", "100", *options)
+    result = synadmin("room", "set-power", room.id, "--default", "users_default", "100", *options)
 
-    assert "warning: every member of the room would have control" in answer.stderr
-    assert ("Give control of the room to every member?" in answer.stderr) is not rehearsed
-    assert answer.code == (0 if rehearsed else 2)
+    assert "warning: every member of the room would have control" in result.stderr
+    assert ("Give control of the room to every member?" in result.stderr) is not dry_run
+    assert result.code == (0 if dry_run else 2)
     assert room.changes == []
 
 
@@ -43,11 +43,11 @@ def test_plan_names_the_room_and_result_ends_with_a_sentence(signed_in: Stub, sy
     room.member(ADMIN, "join")
 
     planned = synadmin("room", "set-power", room.id, "--default", "invite", "50", "--dry-run")
-    same = synadmin("room", "set-power", room.id, "--default", "invite", "0", "--yes")
+    unchanged = synadmin("room", "set-power", room.id, "--default", "invite", "0", "--yes")
 
     assert planned.stderr.startswith(f"Chess: {room.id} (room version 11)\n  invite: 0 -> 50\n")
     assert planned.stderr.endswith("\nNothing was changed: --dry-run.\n")
-    assert (same.code, same.stderr) == (0, "1 room: 1 unchanged.\n")
+    assert (unchanged.code, unchanged.stderr) == (0, "1 room: 1 unchanged.\n")
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_plan_names_the_room_and_result_ends_with_a_sentence(signed_in: Stub, sy
 def test_level_out_of_range_is_refused(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
-    answer = synadmin("room", "set-power", "!a:example.org", *arguments)
+    result = synadmin("room", "set-power", "!a:example.org", *arguments)
 
-    answer.assert_is_one_clear_line(code=2)
-    assert "is not a power level" in answer.stderr
+    result.assert_is_one_clear_line(code=2)
+    assert "is not a power level" in result.stderr
     assert signed_in.targets == []
 
 
@@ -89,10 +89,10 @@ def test_refusal_ends_with_the_command_that_is_allowed(
     room.on(POWER, power({**LEVELS, "users": {ALICE: 100, ADMIN: 100}}))
     room.member(ADMIN, "join")
 
-    answer = synadmin("room", *(word.replace("ROOM", room.id) for word in arguments))
+    result = synadmin("room", *(word.replace("ROOM", room.id) for word in arguments))
 
-    answer.assert_is_one_clear_line(code=5)
-    assert answer.stderr.endswith(f"\nhint: `synadmin room {hint.replace('ROOM', room.id)}`\n")
+    result.assert_is_one_clear_line(code=5)
+    assert result.stderr.endswith(f"\nhint: `synadmin room {hint.replace('ROOM', room.id)}`\n")
 
 
 def test_refusal_to_lose_control_ends_with_the_command_that_continues(
@@ -105,9 +105,9 @@ def test_refusal_to_lose_control_ends_with_the_command_that_continues(
     room.member(ADMIN, "join")
     demote = ("demote", room.id, ADMIN)
 
-    answer = synadmin("room", *demote)
+    result = synadmin("room", *demote)
     as_json = synadmin("room", *demote, "-o", "json")
 
-    assert (answer.code, as_json.code) == (5, 5)
-    assert answer.stderr.endswith(f"hint: `synadmin room demote '{room.id}' {ADMIN} --leave-rooms`\n")
+    assert (result.code, as_json.code) == (5, 5)
+    assert result.stderr.endswith(f"hint: `synadmin room demote '{room.id}' {ADMIN} --leave-rooms`\n")
     assert "hint" not in as_json.stderr

@@ -1,4 +1,4 @@
-"""``room make-admin`` on a stub that fails, as a real server does not on demand."""
+"""``room make-admin`` on a stub with failures that a real server does not have on demand."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tests.unit.stub import ADMIN, BROKEN, EMPTY, HTML, Reply, Stub, json_reply,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.cli.conftest import Answer, Synadmin
+    from tests.unit.cli.conftest import Result, Synadmin
 
 BAD_GATEWAY = Reply(502, b"<html>Bad gateway</html>", {"Content-Type": "text/html"})
 
 
-def regain(synadmin: Synadmin, *rooms: LostRoom) -> tuple[Answer, list[dict[str, Any]]]:
-    answer = synadmin("room", "make-admin", *(room.id for room in rooms), "--yes", "-o", "ndjson")
-    return answer, [json.loads(line) for line in answer.stdout.splitlines()]
+def regain(synadmin: Synadmin, *rooms: LostRoom) -> tuple[Result, list[dict[str, Any]]]:
+    result = synadmin("room", "make-admin", *(room.id for room in rooms), "--yes", "-o", "ndjson")
+    return result, [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def test_room_is_regained(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
-    answer, (record,) = regain(synadmin, room)
-    assert (answer.code, record["outcome"], record["control"]) == (0, "done", True)
+    result, (record,) = regain(synadmin, room)
+    assert (result.code, record["outcome"], record["control"]) == (0, "done", True)
     assert room.changes == ["make_room_admin", "%21chess%3Aexample.org"]
 
 
@@ -38,19 +38,19 @@ def test_grant_with_an_invalid_answer_and_no_effect_is_failed(
     room.on("make_room_admin", reply)
     room.on(POWER, power(LEVELS))
     room.member(ADMIN, None)
-    answer, (record,) = regain(synadmin, room)
-    assert (answer.code, record["outcome"], record["reason"]) == (1, "failed", "server-error")
+    result, (record,) = regain(synadmin, room)
+    assert (result.code, record["outcome"], record["reason"]) == (1, "failed", "server-error")
     assert record["message"].endswith("Nothing was changed.")
     assert [step["status"] for step in record["steps"]] == ["failed", "planned"]
-    assert "Traceback" not in answer.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_grant_with_a_lost_answer_is_read_back(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on("make_room_admin", BROKEN)
     room.member(ADMIN, None, "invite")
-    answer, (record,) = regain(synadmin, room)
-    assert (answer.code, record["outcome"], record["reason"]) == (1, "failed", "server-error")
+    result, (record,) = regain(synadmin, room)
+    assert (result.code, record["outcome"], record["reason"]) == (1, "failed", "server-error")
     assert record["power_level"]["after"] == 100
     assert record["message"].endswith("has level 100 now and is invited. Run it again to finish.")
 
@@ -60,8 +60,8 @@ def test_guest_is_refused_control_of_a_room(signed_in: Stub, synadmin: Synadmin)
     signed_in.on(
         "/_synapse/admin/v2/users/%40admin%3Aexample.org", json_reply({"name": ADMIN, "is_guest": True})
     )
-    answer, (record,) = regain(synadmin, room)
-    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "target-guest")
+    result, (record,) = regain(synadmin, room)
+    assert (result.code, record["outcome"], record["reason"]) == (5, "refused", "target-guest")
     assert room.changes == []
 
 
@@ -73,8 +73,8 @@ def test_rate_limited_grant_is_not_repeated_where_others_change_levels(
     room.on("make_room_admin", limited)
     room.on(POWER, power(LEVELS), power({**LEVELS, "kick": 60}))
     room.member(ADMIN, None)
-    answer, (record,) = regain(synadmin, room)
-    assert (answer.code, record["outcome"], record["reason"]) == (1, "failed", "rate-limited")
+    result, (record,) = regain(synadmin, room)
+    assert (result.code, record["outcome"], record["reason"]) == (1, "failed", "rate-limited")
     assert room.changes == ["make_room_admin"]
 
 
@@ -82,8 +82,8 @@ def test_grant_that_has_no_effect_is_failed(signed_in: Stub, synadmin: Synadmin)
     room = LostRoom(signed_in)
     room.on(POWER, power(LEVELS))
     room.member(ADMIN, None)
-    answer, (record,) = regain(synadmin, room)
-    assert (answer.code, record["outcome"], record["control"]) == (1, "failed", False)
+    result, (record,) = regain(synadmin, room)
+    assert (result.code, record["outcome"], record["control"]) == (1, "failed", False)
     assert "does not show" in record["message"]
 
 
@@ -91,20 +91,20 @@ def test_grant_that_has_no_effect_is_failed(signed_in: Stub, synadmin: Synadmin)
 def test_grant_that_cannot_be_read_back_is_unknown(signed_in: Stub, synadmin: Synadmin, reply: Reply) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power(LEVELS), reply)
-    answer, (record,) = regain(synadmin, room)
-    assert (answer.code, record["outcome"], record["control"]) == (1, "failed", False)
+    result, (record,) = regain(synadmin, room)
+    assert (result.code, record["outcome"], record["control"]) == (1, "failed", False)
     assert record["power_level"]["after"] is None
     assert "could not be read back" in record["message"]
 
 
 @pytest.mark.parametrize("reply", [HTML, refused(500, "M_UNKNOWN", "Internal server error")])
 def test_unreadable_room_does_not_stop_the_others(signed_in: Stub, synadmin: Synadmin, reply: Reply) -> None:
-    wrong, room = LostRoom(signed_in, "!wrong:example.org"), LostRoom(signed_in)
-    signed_in.on(wrong.admin_path, reply)
-    answer, records = regain(synadmin, wrong, room)
+    unreadable, room = LostRoom(signed_in, "!wrong:example.org"), LostRoom(signed_in)
+    signed_in.on(unreadable.admin_path, reply)
+    result, records = regain(synadmin, unreadable, room)
     assert [record["outcome"] for record in records] == ["failed", "done"]
     assert records[0]["message"].endswith("Nothing was changed.")
-    assert answer.code == 6
+    assert result.code == 6
 
 
 def test_expired_token_ends_the_run_with_what_was_done(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -112,10 +112,10 @@ def test_expired_token_ends_the_run_with_what_was_done(signed_in: Stub, synadmin
     signed_in.on(second.admin_path, refused(401, "M_UNKNOWN_TOKEN", "Token is not active"))
     first.member(ALICE, "join")
     first.member(ADMIN, None, "join")
-    answer, records = regain(synadmin, first, second)
-    assert (answer.code, [record["outcome"] for record in records]) == (3, ["done"])
-    assert "2 rooms: 1 done, 1 not started." in answer.stderr
-    assert "M_UNKNOWN_TOKEN" in answer.stderr
+    result, records = regain(synadmin, first, second)
+    assert (result.code, [record["outcome"] for record in records]) == (3, ["done"])
+    assert "2 rooms: 1 done, 1 not started." in result.stderr
+    assert "M_UNKNOWN_TOKEN" in result.stderr
 
 
 def test_nothing_is_sent_where_the_journal_cannot_be_written(
@@ -123,17 +123,17 @@ def test_nothing_is_sent_where_the_journal_cannot_be_written(
 ) -> None:
     monkeypatch.setenv("SYNADMIN_JOURNAL", str(tmp_path))
     room = LostRoom(signed_in)
-    answer = synadmin("room", "make-admin", room.id, "--yes")
-    answer.assert_is_one_clear_line(code=1)
-    assert "journal" in answer.stderr
+    result = synadmin("room", "make-admin", room.id, "--yes")
+    result.assert_is_one_clear_line(code=1)
+    assert "journal" in result.stderr
     assert room.changes == []
 
 
 def test_token_of_a_normal_user_ends_before_the_first_room(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     signed_in.on(room.admin_path, refused(403, "M_FORBIDDEN", "You are not a server admin"))
-    answer = synadmin("room", "make-admin", room.id, "--yes")
-    answer.assert_is_one_clear_line(code=3)
+    result = synadmin("room", "make-admin", room.id, "--yes")
+    result.assert_is_one_clear_line(code=3)
     assert room.changes == []
 
 
@@ -142,19 +142,19 @@ def test_error_text_of_the_server_is_escaped(signed_in: Stub, synadmin: Synadmin
     room.on("make_room_admin", refused(400, "M_UNKNOWN", "\x1b[2J\x1b]0;owned\x07"))
     room.on(POWER, power(LEVELS))
     room.member(ADMIN, None)
-    answer = synadmin("room", "make-admin", room.id, "--yes")
-    assert "owned" in answer.stdout
-    assert "\x1b" not in answer.stdout + answer.stderr
+    result = synadmin("room", "make-admin", room.id, "--yes")
+    assert "owned" in result.stdout
+    assert "\x1b" not in result.stdout + result.stderr
 
 
 def test_room_that_changed_meanwhile_is_reported_as_it_is(signed_in: Stub, synadmin: Synadmin) -> None:
-    # Somebody made the administrator a moderator, and nothing else of what was planned came true.
+    # Another user made the admin a moderator at the same time, and the planned grant failed.
     room = LostRoom(signed_in)
     room.on("make_room_admin", refused(400, "M_UNKNOWN", "No local admin user in room"))
     room.on(POWER, power(LEVELS), power({**GRANTED, "users": {ADMIN: 50}}))
     room.member(ADMIN, None, "join")
-    answer, (record,) = regain(synadmin, room)
-    assert (answer.code, record["outcome"], record["control"]) == (1, "failed", False)
+    result, (record,) = regain(synadmin, room)
+    assert (result.code, record["outcome"], record["control"]) == (1, "failed", False)
     assert "has level 50 now and is in the room" in record["message"]
     assert record["membership"] == {"before": "leave", "after": "join"}
 
@@ -162,8 +162,8 @@ def test_room_that_changed_meanwhile_is_reported_as_it_is(signed_in: Stub, synad
 def test_room_with_malformed_state_is_not_changed(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, json_reply({"state": "none"}))
-    answer, (record,) = regain(synadmin, room)
-    assert (answer.code, record["outcome"]) == (1, "failed")
+    result, (record,) = regain(synadmin, room)
+    assert (result.code, record["outcome"]) == (1, "failed")
     assert room.changes == []
 
 
@@ -172,9 +172,9 @@ def test_unreadable_room_is_joined_once_and_left(signed_in: Stub, synadmin: Syna
     room.left_by_all()
     room.member(ADMIN, None)
     signed_in.on(f"{room.client_path}/leave", json_reply({}))
-    answer = synadmin("room", "make-admin", room.id, "--via", "there.example", "--yes", "-o", "json")
-    (record,) = json.loads(answer.stdout)
-    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "not-in-room")
+    result = synadmin("room", "make-admin", room.id, "--via", "there.example", "--yes", "-o", "json")
+    (record,) = json.loads(result.stdout)
+    assert (result.code, record["outcome"], record["reason"]) == (5, "refused", "not-in-room")
     joins = [target for target in signed_in.targets if "/v3/join/" in target]
     assert len(joins) == 1
     assert "via=there.example" in joins[0]
@@ -187,41 +187,43 @@ def test_unreadable_room_is_joined_once_and_left(signed_in: Stub, synadmin: Syna
 def test_old_option_name_is_refused_with_the_new_name(
     signed_in: Stub, synadmin: Synadmin, option: str, value: str, words: str
 ) -> None:
-    answer = synadmin("room", "make-admin", "!a:example.org", option, value)
-    answer.assert_is_one_clear_line(code=2)
-    assert words in answer.stderr
+    result = synadmin("room", "make-admin", "!a:example.org", option, value)
+    result.assert_is_one_clear_line(code=2)
+    assert words in result.stderr
     assert signed_in.targets == []
 
 
 def test_yes_changes_a_room_before_reading_the_next(signed_in: Stub, synadmin: Synadmin) -> None:
     rooms = [LostRoom(signed_in, f"!{name}:example.org") for name in ("first", "second", "third")]
     regain(synadmin, *rooms)
-    changes = [number for number, one in enumerate(signed_in.targets) if "make_room_admin" in one]
-    looks = [signed_in.targets.index(f"GET {room.admin_path}") for room in rooms]
-    assert looks[0] < changes[0] < looks[1] < changes[1] < looks[2]
+    changes = [number for number, target in enumerate(signed_in.targets) if "make_room_admin" in target]
+    reads = [signed_in.targets.index(f"GET {room.admin_path}") for room in rooms]
+    assert reads[0] < changes[0] < reads[1] < changes[1] < reads[2]
 
 
-@pytest.mark.parametrize("at", ["make_room_admin", "join", "read back", "set again"])
-def test_token_that_ends_in_a_room_names_what_was_begun(signed_in: Stub, synadmin: Synadmin, at: str) -> None:
+@pytest.mark.parametrize("failure", ["make_room_admin", "join", "read back", "set again"])
+def test_token_that_ends_in_a_room_names_the_started_steps(
+    signed_in: Stub, synadmin: Synadmin, failure: str
+) -> None:
     room = LostRoom(signed_in)
     invalid = refused(401, "M_UNKNOWN_TOKEN", "Token is not active")
-    if at == "join":
+    if failure == "join":
         signed_in.on("/_matrix/client/v3/join/%21chess%3Aexample.org", invalid)
-    elif at == "read back":
+    elif failure == "read back":
         room.on(POWER, power(LEVELS), invalid)
-    elif at == "set again":
+    elif failure == "set again":
         replaced = {**state("m.room.power_levels", GRANTED), "event_id": "$2"}
         replaced["unsigned"] = {"replaces_state": "$1"}
         room.on(POWER, power(LEVELS), json_reply({"state": [replaced]}))
         room.on("messages", invalid)
     else:
         room.on("make_room_admin", invalid)
-    answer, records = regain(synadmin, room)
-    assert answer.code == 3
-    if at == "make_room_admin":
+    result, records = regain(synadmin, room)
+    assert result.code == 3
+    if failure == "make_room_admin":
         assert records == []
     else:
         (record,) = records
         assert record["message"].startswith("The token became invalid in this room")
         done = [step["status"] for step in record["steps"]]
-        assert done == ["done", "failed" if at == "join" else "done"]
+        assert done == ["done", "failed" if failure == "join" else "done"]

@@ -1,4 +1,4 @@
-"""Commands that change rooms given by alias: what they call them, and how often they ask."""
+"""Commands that change rooms given by alias: output with the room id, one lookup for each alias."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def directory(alias: str) -> str:
 
 @pytest.fixture
 def aliases(signed_in: Stub) -> Stub:
-    """The stub: it knows one room by two aliases, and fails over everything else."""
+    """The stub with one room that has two aliases; it refuses all other requests."""
     for alias in ("#club:example.org", "#klub:example.org"):
         signed_in.on(directory(alias), json_reply({"room_id": CLUB, "servers": ["example.org"]}))
     signed_in.on(directory("#gone:example.org"), refused(404, "M_NOT_FOUND", "Room alias not found"))
@@ -44,15 +44,17 @@ def aliases(signed_in: Stub) -> Stub:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["really", "rehearsed"])
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["run", "dry run"])
 def test_unchanged_room_has_its_id(
     aliases: Stub, synadmin: Synadmin, command: tuple[str, ...], dry_run: list[str]
 ) -> None:
-    named = ("#club:example.org", "#gone:example.org", "!other:example.org")
+    rooms = ("#club:example.org", "#gone:example.org", "!other:example.org")
 
-    answer = synadmin("room", *command, *named, *dry_run, "-o", "ndjson")
+    result = synadmin("room", *command, *rooms, *dry_run, "-o", "ndjson")
 
-    outcomes = {one["room_id"]: one["outcome"] for one in map(json.loads, answer.stdout.splitlines())}
+    outcomes = {
+        record["room_id"]: record["outcome"] for record in map(json.loads, result.stdout.splitlines())
+    }
     assert list(outcomes) == [CLUB, "#gone:example.org", "!other:example.org"]
     assert outcomes["#gone:example.org"] == "failed"
     assert "done" not in outcomes.values()
@@ -66,43 +68,43 @@ def test_dry_run_plans_for_the_room_id(aliases: Stub, synadmin: Synadmin) -> Non
         "/_synapse/admin/v1/rooms/%21club%3Aexample.org", json_reply({"room_id": CLUB, "name": "The club"})
     )
 
-    answer = synadmin("room", "block", "#club:example.org", "--dry-run", "-o", "json")
+    result = synadmin("room", "block", "#club:example.org", "--dry-run", "-o", "json")
 
-    (planned,) = json.loads(answer.stdout)
+    (planned,) = json.loads(result.stdout)
     assert (planned["room_id"], planned["outcome"]) == (CLUB, "planned")
     assert {target.split()[0] for target in aliases.targets} == {"GET"}
-    assert "The run will ask: Users of this server will no longer be able to join The club" in answer.stderr
+    assert "The run will ask: Users of this server will no longer be able to join The club" in result.stderr
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, ("delete", "--block")], ids=" ".join)
-@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["really", "rehearsed"])
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["run", "dry run"])
 def test_unknown_alias_alone_ends_the_command(
     aliases: Stub, synadmin: Synadmin, command: tuple[str, ...], dry_run: list[str]
 ) -> None:
-    answer = synadmin("room", *command, "#gone:example.org", *dry_run)
+    result = synadmin("room", *command, "#gone:example.org", *dry_run)
 
-    answer.assert_is_one_clear_line(code=4)
+    result.assert_is_one_clear_line(code=4)
     assert aliases.targets == [f"GET {directory('#gone:example.org')}"]
 
 
 def test_room_given_by_id_and_aliases_is_changed_once(aliases: Stub, synadmin: Synadmin) -> None:
     replies = [json_reply({"block": blocked}) for blocked in (False, True, True)]
     aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/block", *replies)
-    named = ("#club:example.org", CLUB, "#klub:example.org")
+    rooms = ("#club:example.org", CLUB, "#klub:example.org")
 
-    answer = synadmin("room", "block", *named, "--yes", "-o", "ndjson")
+    result = synadmin("room", "block", *rooms, "--yes", "-o", "ndjson")
 
-    assert answer.code == 0, answer.stderr
-    assert [json.loads(line)["room_id"] for line in answer.stdout.splitlines()] == [CLUB]
+    assert result.code == 0, result.stderr
+    assert [json.loads(line)["room_id"] for line in result.stdout.splitlines()] == [CLUB]
     assert len([target for target in aliases.targets if target.startswith("PUT")]) == 1
 
 
 def test_invalid_token_ends_the_run(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
 
-    answer = synadmin("room", "block", "#club:example.org", "#klub:example.org", "-o", "json")
+    result = synadmin("room", "block", "#club:example.org", "#klub:example.org", "-o", "json")
 
-    answer.assert_is_one_clear_line(code=3)
+    result.assert_is_one_clear_line(code=3)
     assert len(signed_in.targets) == 1
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a room, in words."""
+"""The text of an outcome for a room."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def test_refusal_lists_the_steps_that_would_help() -> None:
         reason="needs-impersonate", reach=Reach.IMPERSONATE, message=" ".join(lines), lines=lines
     )
 
-    again = "synadmin room make-admin '!a:example.org' --allow impersonate"
+    command = "synadmin room make-admin '!a:example.org' --allow impersonate"
 
-    words = outcome_text(refused(start, refusal), hint=again)
+    text = outcome_text(refused(start, refusal), hint=command)
 
-    assert words == (
+    assert text == (
         "!a:example.org\n"
         "  refused: Henry has level 100. 2 others have less.\n"
         "    --allow impersonate can do it:\n"
@@ -38,6 +38,6 @@ def test_refusal_lists_the_steps_that_would_help() -> None:
         "    3. Leave.\n"
         "    hint: `synadmin room make-admin '!a:example.org' --allow impersonate`"
     )
-    assert outcome_text(refused(start, refusal), with_steps=False, hint=again) == (
+    assert outcome_text(refused(start, refusal), with_steps=False, hint=command) == (
         "!a:example.org\n  refused: Henry has level 100. 2 others have less."
     )

@@ -1,4 +1,4 @@
-"""``room list|show|members|state|power``: what is asked of the server, and all that is printed."""
+"""``room list|show|members|state|power``: the requests and the output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.unit.cli.conftest import Answer, Synadmin
+    from tests.unit.cli.conftest import Result, Synadmin
 
 ROOMS = "/_synapse/admin/v1/rooms"
 UNKNOWN = refused(404, "M_NOT_FOUND", "Room not found")
@@ -33,8 +33,8 @@ def test_every_filter_is_sent(signed_in: Stub, synadmin: Synadmin) -> None:
         "--sort",
         "joined_members:asc",
     )
-    answer = synadmin("room", "list", *options)
-    assert (answer.code, answer.stdout, answer.stderr) == (0, "", "No room matches.\n")
+    result = synadmin("room", "list", *options)
+    assert (result.code, result.stdout, result.stderr) == (0, "", "No room matches.\n")
     (target,) = signed_in.targets
     assert set(target.partition("?")[2].split("&")) == {
         "search_term=chess%20%26%20go",
@@ -52,18 +52,18 @@ def test_list_of_many_pages_prints_every_field(signed_in: Stub, synadmin: Synadm
         {"rooms": [details("!b:x", name=None, join_rules=None)], "total_rooms": 2, "offset": 1},
     ]
     signed_in.on(ROOMS, *map(json_reply, pages))
-    answer = synadmin("room", "list", "-o", "ndjson")
-    found = [json.loads(line) for line in answer.stdout.splitlines()]
-    assert [room["room_id"] for room in found] == ["!a:x", "!b:x"]
-    assert found[0]["novel"] == 1
-    assert answer.code == 0
+    result = synadmin("room", "list", "-o", "ndjson")
+    rooms = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [room["room_id"] for room in rooms] == ["!a:x", "!b:x"]
+    assert rooms[0]["novel"] == 1
+    assert result.code == 0
 
 
 def test_room_is_shown_field_by_field(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in, novel="yes", topic="a\x1b[31mred")
     room.on("block", json_reply({"block": True, "user_id": ADMIN}))
-    answer = synadmin("room", "show", room.id)
-    assert answer.stdout == (
+    result = synadmin("room", "show", room.id)
+    assert result.stdout == (
         "room id             !chess:example.org\n"
         "name                Chess\n"
         "controllers         @alice:example.org\n"
@@ -85,8 +85,8 @@ def test_room_is_shown_field_by_field(signed_in: Stub, synadmin: Synadmin) -> No
 def test_remote_members_are_marked(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on("members", json_reply({"members": [ALICE, "@bob:elsewhere.example"], "total": 2}))
-    answer = synadmin("room", "members", room.id)
-    assert answer.stdout == (
+    result = synadmin("room", "members", room.id)
+    assert result.stdout == (
         "user                    local\n"
         "----------------------  -----\n"
         "@alice:example.org      yes\n"
@@ -97,8 +97,8 @@ def test_remote_members_are_marked(signed_in: Stub, synadmin: Synadmin) -> None:
 def test_state_type_is_sent_as_a_filter(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on("state?type=m.room.name", json_reply({"state": [state("m.room.name", {"name": "Chess"})]}))
-    answer = synadmin("room", "state", room.id, "--type", "m.room.name", "--columns", "type,sender,content")
-    assert answer.stdout == (
+    result = synadmin("room", "state", room.id, "--type", "m.room.name", "--columns", "type,sender,content")
+    assert result.stdout == (
         "type         sender              content\n"
         "-----------  ------------------  ----------------\n"
         'm.room.name  @alice:example.org  {"name":"Chess"}\n'
@@ -109,9 +109,9 @@ def test_state_type_is_sent_as_a_filter(signed_in: Stub, synadmin: Synadmin) -> 
 def test_power_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power({**LEVELS, "invite": 50}))
-    answer = synadmin("room", "power", room.id)
-    assert answer.code == 0
-    assert answer.stdout.startswith(
+    result = synadmin("room", "power", room.id)
+    assert result.code == 0
+    assert result.stdout.startswith(
         "user                level  membership  account  local\n"
         "------------------  -----  ----------  -------  -----\n"
         "@alice:example.org    100  join        active   yes\n"
@@ -136,7 +136,7 @@ def test_power_table_asks_for_few_of_many_accounts(signed_in: Stub, synadmin: Sy
     requests = len(signed_in.targets)
     whole = json.loads(synadmin("room", "power", room.id, "-o", "json").stdout)
 
-    assert requests <= 11, "and one for the token's owner"
+    assert requests <= 11, "10 requests for the room and its users, and one for the owner of the token"
     accounts = {line.split()[0]: line for line in lines if line.startswith("@u")}
     asked = [user for user in many if "not asked" not in accounts[user]]
     assert asked == many[1:8], "the first seven who are joined"
@@ -150,18 +150,18 @@ def test_power_table_asks_for_few_of_many_accounts(signed_in: Stub, synadmin: Sy
 def test_power_fits_the_terminal(signed_in: Stub, synadmin: Synadmin, work: Path) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power(LEVELS))
-    shell = f"import os; os.environ['COLUMNS'] = '60'; {MAIN}"
-    with Terminal("-c", shell, "room", "power", room.id, cwd=work) as terminal:
+    program = f"import os; os.environ['COLUMNS'] = '60'; {MAIN}"
+    with Terminal("-c", program, "room", "power", room.id, cwd=work) as terminal:
         assert terminal.end() == 0
     room.on(POWER, power(LEVELS))
-    elsewhere = synadmin("room", "power", room.id).stdout
+    piped = synadmin("room", "power", room.id).stdout
 
     shown = terminal.shown.replace("\r\n", "\n")
     assert max(map(len, shown.splitlines())) <= 60
     assert [word for word in shown.split() if "--" not in word] == [
-        word for word in elsewhere.split() if "--" not in word
+        word for word in piped.split() if "--" not in word
     ]
-    assert len(shown.splitlines()) > len(elsewhere.splitlines())
+    assert len(shown.splitlines()) > len(piped.splitlines())
 
 
 @pytest.mark.parametrize("verb", ["show", "members", "state", "power"])
@@ -186,29 +186,29 @@ def test_invalid_room_is_refused_before_any_request(
 def test_id_is_one_path_segment(signed_in: Stub, synadmin: Synadmin, room: str) -> None:
     lost = LostRoom(signed_in, room)
     lost.on("members", json_reply({"members": [], "total": 0}))
-    answer = synadmin("room", "members", room)
-    assert (answer.code, answer.stderr) == (0, "The room has no members.\n")
+    result = synadmin("room", "members", room)
+    assert (result.code, result.stderr) == (0, "The room has no members.\n")
     (target,) = signed_in.targets
     assert target.count("/") == len(f"{ROOMS}/id/members".split("/")) - 1
     assert target == f"GET {lost.admin_path}/members"
 
 
-def listing(stub: Stub, *rooms: Mapping[str, object]) -> None:
+def set_room_list(stub: Stub, *rooms: Mapping[str, object]) -> None:
     stub.on(ROOMS, json_reply({"rooms": rooms, "total_rooms": len(rooms), "offset": 0}))
 
 
-def names(answer: Answer) -> list[str]:
-    assert answer.code == 0, answer
-    return answer.stdout.split()
+def printed_words(result: Result) -> list[str]:
+    assert result.code == 0, result
+    return result.stdout.split()
 
 
 def test_control_is_read_only_for_printed_rooms(signed_in: Stub, synadmin: Synadmin) -> None:
     rooms = [LostRoom(signed_in, f"!{name}:example.org") for name in "abc"]
-    listing(signed_in, *(details(room.id) for room in rooms))
-    assert names(synadmin("room", "list", "--columns", "room_id,encryption", "-o", "csv"))
+    set_room_list(signed_in, *(details(room.id) for room in rooms))
+    assert printed_words(synadmin("room", "list", "--columns", "room_id,encryption", "-o", "csv"))
     assert len(signed_in.targets) == 1
-    answer = synadmin("room", "list", "--columns", "room_id,controllers", "--limit", "1", "-o", "csv")
-    assert names(answer) == ["room_id,controllers", f"{rooms[0].id},{ALICE}"]
+    result = synadmin("room", "list", "--columns", "room_id,controllers", "--limit", "1", "-o", "csv")
+    assert printed_words(result) == ["room_id,controllers", f"{rooms[0].id},{ALICE}"]
     asked = signed_in.targets[2:]
     assert len(asked) == 3
     assert all(target.startswith(f"GET {rooms[0].admin_path}") for target in asked)
@@ -217,27 +217,32 @@ def test_control_is_read_only_for_printed_rooms(signed_in: Stub, synadmin: Synad
 def test_room_without_control_or_state_has_no_controllers(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.left_by_all()
-    listing(signed_in, details(room.id), details("!gone:example.org"))
+    set_room_list(signed_in, details(room.id), details("!gone:example.org"))
     shown = synadmin("room", "list", "--columns", "controllers").stdout
     assert shown == "controllers\n-----------\n-\n-\n"
-    answer = synadmin("room", "list", "--columns", "controllers", "-o", "json")
-    assert json.loads(answer.stdout) == [{"controllers": []}, {"controllers": None}]
+    result = synadmin("room", "list", "--columns", "controllers", "-o", "json")
+    assert json.loads(result.stdout) == [{"controllers": []}, {"controllers": None}]
 
 
 def test_only_encrypted_rooms_are_listed(signed_in: Stub, synadmin: Synadmin) -> None:
-    listing(signed_in, details("!a:x", encryption=None), details("!b:x", encryption="m.megolm.v1.aes-sha2"))
-    assert names(synadmin("room", "list", "--encrypted", "-o", "name")) == ["!b:x"]
+    set_room_list(
+        signed_in, details("!a:x", encryption=None), details("!b:x", encryption="m.megolm.v1.aes-sha2")
+    )
+    assert printed_words(synadmin("room", "list", "--encrypted", "-o", "name")) == ["!b:x"]
 
 
 def test_count_of_no_local_members_is_verified(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", UNKNOWN)
     counts = {"!counted:x": 2, "!zero:x": 0, "!used:x": 0, "!null:x": None, "!deleted:x": 0}
-    listing(signed_in, *(details(room, joined_local_members=count) for room, count in counts.items()))
+    set_room_list(signed_in, *(details(room, joined_local_members=count) for room, count in counts.items()))
     for room, members in {"zero": ["@bob:elsewhere.example"], "null": [], "used": [ALICE]}.items():
         signed_in.on(
             f"{ROOMS}/%21{room}%3Ax/members", json_reply({"members": members, "total": len(members)})
         )
-    assert names(synadmin("room", "list", "--no-local-members", "-o", "name")) == ["!zero:x", "!null:x"]
+    assert printed_words(synadmin("room", "list", "--no-local-members", "-o", "name")) == [
+        "!zero:x",
+        "!null:x",
+    ]
     assert not any("counted" in target for target in signed_in.targets)
 
 
@@ -270,13 +275,13 @@ def test_rooms_of_a_member_are_those_of_its_memberships(
     signed_in.on(f"/_synapse/admin/v1/users/{account}/joined_rooms", json_reply(joined))
     for room, record in rooms.items():
         signed_in.on(f"{ROOMS}/%21{room[1:-2]}%3Ax", json_reply(record))
-    assert names(synadmin("room", "list", "--member", "alice", *options, "-o", "name")) == expected
+    assert printed_words(synadmin("room", "list", "--member", "alice", *options, "-o", "name")) == expected
     assert not any(target.startswith(f"GET {ROOMS}?") for target in signed_in.targets)
 
 
 def test_unknown_member_is_not_found(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", json_reply({"errcode": "M_NOT_FOUND", "error": "User not found"}, 404))
-    answer = synadmin("room", "list", "--member", "alise")
-    answer.assert_is_one_clear_line(code=4)
-    assert "@alise:example.org" in answer.stderr
+    result = synadmin("room", "list", "--member", "alise")
+    result.assert_is_one_clear_line(code=4)
+    assert "@alise:example.org" in result.stderr
     synadmin("room", "list", "--member", "@alice").assert_is_one_clear_line(code=2)

@@ -1,4 +1,4 @@
-"""The tree of a space, whatever its makers have thought of."""
+"""The tree of a space, also for circular, deep and hostile spaces."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def test_deep_chain_of_spaces_is_shown() -> None:
 
 
 def test_rooms_below_the_depth_are_counted() -> None:
-    drawn = list(tree([room("!a", "!b"), room("!b", "!c", "!d")], "!a", max_depth=1))
+    lines = list(tree([room("!a", "!b"), room("!b", "!c", "!d")], "!a", max_depth=1))
 
-    assert drawn == ["!a  (space, 2 members)", "└─ !b  (space, 2 members)  (2 in it)"]
+    assert lines == ["!a  (space, 2 members)", "└─ !b  (space, 2 members)  (2 in it)"]
 
 
 def test_hostile_name_is_escaped_and_remote_rooms_are_marked() -> None:
@@ -65,10 +65,10 @@ def test_hostile_name_is_escaped_and_remote_rooms_are_marked() -> None:
 def test_unknown_space_is_reported_on_stderr(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("/_synapse/admin/v1/rooms/%21a%3Aexample.org/hierarchy", json_reply({"rooms": []}))
 
-    answer = synadmin("room", "hierarchy", "!a:example.org")
+    result = synadmin("room", "hierarchy", "!a:example.org")
 
-    assert (answer.code, answer.stdout) == (0, "")
-    assert answer.stderr == "No such space: no local user is in it.\n"
+    assert (result.code, result.stdout) == (0, "")
+    assert result.stderr == "No such space: no local user is in it.\n"
 
 
 def test_ndjson_has_every_field_of_every_page(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -78,6 +78,6 @@ def test_ndjson_has_every_field_of_every_page(signed_in: Stub, synadmin: Synadmi
         path, json_reply({"rooms": [first], "next_batch": "x"}), json_reply({"rooms": [first, second]})
     )
 
-    answer = synadmin("room", "hierarchy", "!a:example.org", "--page-size", "1", "-o", "ndjson")
+    result = synadmin("room", "hierarchy", "!a:example.org", "--page-size", "1", "-o", "ndjson")
 
-    assert [json.loads(line) for line in answer.stdout.splitlines()] == [first, second]
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [first, second]

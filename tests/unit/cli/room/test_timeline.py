@@ -1,4 +1,4 @@
-"""What is refused before a room's events are asked for, and how they are shown."""
+"""The events of a room: invalid options, filters, pages, and the summary of an event."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ MESSAGES = "/_synapse/admin/v1/rooms/%21club%3Aexample.org/messages"
 def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
-    answer = synadmin("room", *arguments)
+    result = synadmin("room", *arguments)
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
 def test_options_and_filter_are_combined(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(MESSAGES, json_reply({"chunk": [], "start": "t1"}))
 
-    answer = synadmin(
+    result = synadmin(
         *("room", "messages", ROOM, "--filter", '{"contains_url": true, "types": ["x"]}'),
         *("--type", "m.room.message", "--sender", "alice", "--limit", "7", "--start", "t9"),
     )
 
     query = parse_qs(urlsplit(signed_in.targets[-1].partition(" ")[2]).query)
-    assert answer.stderr == "No such event: this server may know no events of this room.\n"
+    assert result.stderr == "No such event: this server may know no events of this room.\n"
     assert json.loads(query.pop("filter")[0]) == {
         "contains_url": True,
         "types": ["m.room.message"],
@@ -64,9 +64,9 @@ def test_only_the_shown_pages_are_requested(signed_in: Stub, synadmin: Synadmin)
     page = {"chunk": [event | {"event_id": f"${number}"} for number in range(3)], "end": "t2"}
     signed_in.on(MESSAGES, json_reply(page))
 
-    answer = synadmin("room", "messages", ROOM, "--limit", "3", "-o", "ndjson")
+    result = synadmin("room", "messages", ROOM, "--limit", "3", "-o", "ndjson")
 
-    assert len(answer.stdout.splitlines()) == 3
+    assert len(result.stdout.splitlines()) == 3
     assert len(signed_in.targets) == 1
 
 

@@ -1,4 +1,4 @@
-"""Passwords and tokens: what is refused before anything is sent, and what a person is asked."""
+"""Passwords and tokens: options refused before any request, and the questions on a terminal."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ DEVICES = "/_synapse/admin/v2/users/%40alice%3Aexample.org/devices"
 def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
-    answer = synadmin("user", *arguments, stdin=b"password")
+    result = synadmin("user", *arguments, stdin=b"password")
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
@@ -45,10 +45,10 @@ def test_server_without_account_validity_is_explained(signed_in: Stub, synadmin:
     )
     signed_in.on("*", json_reply({"name": "@alice:example.org"}))
 
-    answer = synadmin("user", "validity", "alice")
+    result = synadmin("user", "validity", "alice")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "account_validity.period" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "account_validity.period" in result.stderr
 
 
 def test_password_question_counts_sessions_and_asks_twice(signed_in: Stub, work: Path) -> None:

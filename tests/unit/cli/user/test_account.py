@@ -1,4 +1,4 @@
-"""What `synadmin user create|modify|register` refuses before anything is sent."""
+"""`synadmin user create|modify|register`: options refused before any request, and changes read back."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
 def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
-    answer = synadmin("user", *arguments, stdin=b"password")
+    result = synadmin("user", *arguments, stdin=b"password")
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
 def test_account_is_not_created_without_the_expected_password(signed_in: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("user", "create", "alice", "--password-stdin", stdin=b"\n")
+    result = synadmin("user", "create", "alice", "--password-stdin", stdin=b"\n")
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
@@ -57,10 +57,10 @@ def test_configuration_file_is_not_used_as_a_secret(
     file = tmp_path / "homeserver.yaml"
     file.write_text("server_name: example.org\nregistration_shared_secret: do-not-tell\n", "utf-8")
 
-    answer = synadmin("user", "register", "alice", "--secret-file", str(file), stdin=b"password")
+    result = synadmin("user", "register", "alice", "--secret-file", str(file), stdin=b"password")
 
-    answer.assert_is_one_clear_line(code=2)
-    assert "do-not-tell" not in answer.stderr
+    result.assert_is_one_clear_line(code=2)
+    assert "do-not-tell" not in result.stderr
     assert signed_in.targets == []
 
 
@@ -70,7 +70,7 @@ def test_change_missing_in_the_answer_is_not_done(signed_in: Stub, synadmin: Syn
         json_reply({"name": "@alice:example.org", "displayname": "Alice"}),
     )
 
-    answer = synadmin("user", "modify", "alice", "--displayname", "Alice Marigold", "--yes")
+    result = synadmin("user", "modify", "alice", "--displayname", "Alice Marigold", "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "the server reported success, but displayname of @alice:example.org is 'Alice'" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "the server reported success, but displayname of @alice:example.org is 'Alice'" in result.stderr

@@ -1,4 +1,4 @@
-"""Who cannot be off-boarded."""
+"""``user offboard`` refuses the last server admin."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def test_last_server_admin_is_kept(signed_in: Stub, synadmin: Synadmin) -> None:
     last = {"name": "@last:example.org", "admin": True}
     signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [last], "total": 1}))
 
-    answer = synadmin("user", "offboard", "@last:example.org", "--to", "@bob:example.org", "--yes")
+    result = synadmin("user", "offboard", "@last:example.org", "--to", "@bob:example.org", "--yes")
 
-    answer.assert_is_one_clear_line(code=5)
-    assert "@last:example.org is the last server admin" in answer.stderr
-    assert "synadmin user admin grant" in answer.stderr
+    result.assert_is_one_clear_line(code=5)
+    assert "@last:example.org is the last server admin" in result.stderr
+    assert "synadmin user admin grant" in result.stderr
     assert not any(target.startswith(("POST", "PUT")) for target in signed_in.targets)

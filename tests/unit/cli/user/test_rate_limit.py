@@ -1,4 +1,4 @@
-"""What `synadmin user rate-limit` refuses before anything is sent."""
+"""`synadmin user rate-limit`: invalid limits are refused before any request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_invalid_rate_limits_are_refused(signed_in: Stub, synadmin: Synadmin, flags: tuple[str, ...]) -> None:
-    answer = synadmin("user", "rate-limit", "set", "alice", *flags)
+    result = synadmin("user", "rate-limit", "set", "alice", *flags)
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []

@@ -1,4 +1,4 @@
-"""What `synadmin user list|find|...` refuses before it asks a server, and what it makes of odd answers."""
+"""`synadmin user list|find|...`: options refused before any request, hints, and unusual answers."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ SEARCH = "/_synapse/admin/v1/search_users/%40admin%3Aexample.org"
 def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
-    answer = synadmin("user", *arguments)
+    result = synadmin("user", *arguments)
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
@@ -65,15 +65,15 @@ def test_new_fields_are_shown(signed_in: Stub, synadmin: Synadmin) -> None:
 
 
 def test_search_hides_only_password_hashes(signed_in: Stub, synadmin: Synadmin) -> None:
-    found = {"name": "@alice:example.org", "password_hash": "$2b$12$x", "new": 1}
-    signed_in.on(SEARCH, json_reply([found, {"name": "@bob:example.org", "password_hash": None}]))
+    account = {"name": "@alice:example.org", "password_hash": "$2b$12$x", "new": 1}
+    signed_in.on(SEARCH, json_reply([account, {"name": "@bob:example.org", "password_hash": None}]))
 
     withheld = json.loads(synadmin("user", "search", "a", "-o", "json").stdout)
-    whole = json.loads(synadmin("user", "search", "a", "--password-hashes", "-o", "json").stdout)
+    with_hashes = json.loads(synadmin("user", "search", "a", "--password-hashes", "-o", "json").stdout)
 
-    assert withheld[0] == {**found, "password_hash": "(withheld)"}
+    assert withheld[0] == {**account, "password_hash": "(withheld)"}
     assert withheld[1]["password_hash"] is None
-    assert whole[0] == found
+    assert with_hashes[0] == account
 
 
 def test_answer_without_availability_is_an_error(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -103,11 +103,11 @@ def test_list_with_usual_names_fits_80_columns(signed_in: Stub, synadmin: Synadm
 def test_address_without_an_account_hints_at_a_user_id(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(404, "M_NOT_FOUND", "User not found"))
 
-    answer = synadmin("user", "find", "alice@example.org")
+    result = synadmin("user", "find", "alice@example.org")
 
-    answer.assert_is_one_clear_line(code=4)
-    assert "no account has the address 'alice@example.org'" in answer.stderr
-    assert "hint: for a user id, write @alice:example.org" in answer.stderr
+    result.assert_is_one_clear_line(code=4)
+    assert "no account has the address 'alice@example.org'" in result.stderr
+    assert "hint: for a user id, write @alice:example.org" in result.stderr
     assert "for a user id" not in synadmin("user", "find", "--email", "alice@example.org").stderr
 
 
@@ -140,10 +140,10 @@ def test_user_id_without_a_server_name_hints_at_the_localpart(
 ) -> None:
     signed_in.on("*", json_reply({}))
 
-    answer = synadmin(*arguments)
+    result = synadmin(*arguments)
 
-    answer.assert_is_one_clear_line(code=2)
-    assert "hint: write 'nora' for an account of your own server" in answer.stderr
+    result.assert_is_one_clear_line(code=2)
+    assert "hint: write 'nora' for an account of your own server" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_user_id_without_a_server_name_hints_at_the_localpart(
     ],
     ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",
 )
-def test_what_is_not_found_is_named(
+def test_not_found_error_names_the_user_or_room(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...], words: str, name: str
 ) -> None:
     signed_in.on("*", refused(404, "M_NOT_FOUND", words))
 
-    answer = synadmin(*arguments)
+    result = synadmin(*arguments)
 
-    answer.assert_is_one_clear_line(code=4)
-    assert answer.stderr.startswith(f"synadmin: {name}: {words} (M_NOT_FOUND, HTTP 404)\nhint: ")
+    result.assert_is_one_clear_line(code=4)
+    assert result.stderr.startswith(f"synadmin: {name}: {words} (M_NOT_FOUND, HTTP 404)\nhint: ")

@@ -1,4 +1,4 @@
-"""Commands that change users: which, in what order, and what is looked at afterwards."""
+"""Commands that change users: the order of the changes, and the state that is read back."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ USERS = "/_synapse/admin/v2/users"
 
 
 def test_invalid_name_in_a_list_stops_before_any_change(signed_in: Stub, synadmin: Synadmin) -> None:
-    answer = synadmin("user", "lock", "--from", "-", stdin=b"@alice:example.org\nb b\n")
+    result = synadmin("user", "lock", "--from", "-", stdin=b"@alice:example.org\nb b\n")
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
@@ -31,19 +31,19 @@ def test_user_named_twice_is_changed_once(signed_in: Stub, synadmin: Synadmin) -
         f"{USERS}/%40alice%3Aexample.org", json_reply(account), json_reply(account | {"suspended": True})
     )
 
-    answer = synadmin("user", "suspend", "alice", "@alice:example.org", "--yes", "-o", "ndjson")
+    result = synadmin("user", "suspend", "alice", "@alice:example.org", "--yes", "-o", "ndjson")
 
-    assert len(answer.stdout.splitlines()) == 1
+    assert len(result.stdout.splitlines()) == 1
     assert [target for target in signed_in.targets if target.startswith("PUT")] == [f"PUT {suspended}"]
 
 
 def test_change_not_read_back_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", json_reply({"name": "@alice:example.org", "suspended": False}))
 
-    answer = synadmin("user", "suspend", "alice", "--yes")
+    result = synadmin("user", "suspend", "alice", "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "the server reported success, but suspended of @alice:example.org is False" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "the server reported success, but suspended of @alice:example.org is False" in result.stderr
 
 
 def test_own_account_is_last_and_its_refused_token_means_done(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -58,11 +58,11 @@ def test_own_account_is_last_and_its_refused_token_means_done(signed_in: Stub, s
     )
     signed_in.on(f"{USERS}/{mine}", json_reply({"name": ADMIN}), refused(401, "M_UNKNOWN_TOKEN"))
 
-    answer = synadmin("user", "deactivate", ADMIN, "alice", "--yes", "--confirm", ADMIN, "-o", "ndjson")
+    result = synadmin("user", "deactivate", ADMIN, "alice", "--yes", "--confirm", ADMIN, "-o", "ndjson")
 
-    assert answer.code == 0, answer
-    outcomes = [json.loads(line) for line in answer.stdout.splitlines()]
-    assert [(one["user_id"], one["outcome"]) for one in outcomes] == [
+    assert result.code == 0, result
+    outcomes = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(record["user_id"], record["outcome"]) for record in outcomes] == [
         ("@alice:example.org", "done"),
         (ADMIN, "done"),
     ]
@@ -73,10 +73,10 @@ def test_last_admin_has_to_be_named(signed_in: Stub, synadmin: Synadmin) -> None
     signed_in.on(USERS, json_reply({"users": [last], "total": 1}))
     signed_in.on("*", json_reply(last))
 
-    answer = synadmin("user", "deactivate", "@last:example.org", "--yes")
+    result = synadmin("user", "deactivate", "@last:example.org", "--yes")
 
-    answer.assert_is_one_clear_line(code=5)
-    assert "the last server admin" in answer.stderr
+    result.assert_is_one_clear_line(code=5)
+    assert "the last server admin" in result.stderr
     assert not any(target.startswith("POST") for target in signed_in.targets)
 
 

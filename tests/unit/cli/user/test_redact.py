@@ -1,4 +1,4 @@
-"""What `synadmin user redact` refuses and asks before anything is sent."""
+"""`synadmin user redact`: options refused before any request, the question, and a failed redaction."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 USER = "%40spam%3Aelsewhere.example"
 
 
-def has_said(stub: Stub, **messages: int) -> None:
-    """Let the user be in rooms with so many messages in each."""
+def set_messages(stub: Stub, **messages: int) -> None:
+    """Set the rooms of the user, with the number of messages in each room."""
     event = {"type": "m.room.message", "sender": "@spam:elsewhere.example", "content": {"body": "buy"}}
     stub.on(
         f"/_synapse/admin/v1/users/{USER}/memberships",
         json_reply({"memberships": dict.fromkeys(messages, "leave")}),
     )
     for room, number in messages.items():
-        chunk = [{**event, "event_id": f"${room}{one}", "origin_server_ts": one} for one in range(number)]
+        chunk = [
+            {**event, "event_id": f"${room}{index}", "origin_server_ts": index} for index in range(number)
+        ]
         stub.on(
             f"/_synapse/admin/v1/rooms/%21{room[1:]}/messages", json_reply({"chunk": chunk, "start": "s"})
         )
@@ -44,14 +46,14 @@ def has_said(stub: Stub, **messages: int) -> None:
 def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, flags: tuple[str, ...]
 ) -> None:
-    answer = synadmin("user", "redact", "@spam:elsewhere.example", *flags, "--yes")
+    result = synadmin("user", "redact", "@spam:elsewhere.example", *flags, "--yes")
 
-    answer.assert_is_one_clear_line(code=2)
+    result.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
 def test_redact_question_names_users_and_counts_rooms(signed_in: Stub, work: Path) -> None:
-    has_said(signed_in, **{"!a": 3, "!b": 0, "!c": 1})
+    set_messages(signed_in, **{"!a": 3, "!b": 0, "!c": 1})
 
     with Terminal("-m", "synadmin", "user", "redact", "@spam:elsewhere.example", cwd=work) as terminal:
         terminal.see("[y/N]")
@@ -65,7 +67,7 @@ def test_redact_question_names_users_and_counts_rooms(signed_in: Stub, work: Pat
 
 
 def test_redaction_that_the_server_gave_up_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
-    has_said(signed_in, **{"!a": 1})
+    set_messages(signed_in, **{"!a": 1})
     status = "/_synapse/admin/v1/user/redact_status/abc"
     signed_in.on(f"/_synapse/admin/v1/user/{USER}/redact", json_reply({"redact_id": "abc"}))
     signed_in.on(
@@ -73,16 +75,16 @@ def test_redaction_that_the_server_gave_up_is_failed(signed_in: Stub, synadmin: 
     )
 
     waited = synadmin("user", "redact", "@spam:elsewhere.example", "--yes")
-    looked = synadmin("user", "redact-status", "abc", "-o", "json")
+    status_result = synadmin("user", "redact-status", "abc", "-o", "json")
 
     waited.assert_is_one_clear_line(code=1)
     assert "out of luck" in waited.stderr
-    assert looked.code == 1
+    assert status_result.code == 1
 
 
 def test_second_redaction_of_a_user_is_refused_by_the_server(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(400, "M_UNKNOWN", "Redact already in progress for user"))
 
-    answer = synadmin("user", "redact", "@spam:elsewhere.example", "--yes")
+    result = synadmin("user", "redact", "@spam:elsewhere.example", "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
+    result.assert_is_one_clear_line(code=1)

@@ -1,4 +1,4 @@
-"""What a person is asked before accounts are deactivated."""
+"""The question before accounts are deactivated, and changes that are read back."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def test_account_unchanged_in_the_answer_is_not_done(signed_in: Stub, synadmin: 
     account = {"name": "@alice:example.org", "locked": verb == "unlock"}
     signed_in.on(f"/_synapse/admin/v2/users/{ALICE}", json_reply(account))
 
-    answer = synadmin("user", verb, "alice", "--yes")
+    result = synadmin("user", verb, "alice", "--yes")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert "the server reported success, but locked of @alice:example.org is" in answer.stderr
+    result.assert_is_one_clear_line(code=1)
+    assert "the server reported success, but locked of @alice:example.org is" in result.stderr
 
 
 def test_room_that_cannot_be_read_hides_no_other_warning(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -72,10 +72,10 @@ def test_room_that_cannot_be_read_hides_no_other_warning(signed_in: Stub, synadm
     signed_in.on(f"/_synapse/admin/v2/users/{ALICE}", json_reply(account), locked)
     signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
 
-    answer = synadmin("user", "lock", "alice", "--yes")
+    result = synadmin("user", "lock", "alice", "--yes")
 
-    assert answer.code == 0, answer
-    summary, unread, found = answer.stderr.splitlines()
+    assert result.code == 0, result
+    summary, unread, found = result.stderr.splitlines()
     assert summary == "1 user: 1 done."
     assert unread == (
         "warning: synadmin cannot check who has control of 1 room (for '!broken:example.org': "

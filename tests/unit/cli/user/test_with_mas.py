@@ -1,4 +1,4 @@
-"""Addresses at MAS are read back."""
+"""Changes of e-mail addresses are read back from MAS."""
 
 from __future__ import annotations
 
