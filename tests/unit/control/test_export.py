@@ -1,4 +1,4 @@
-"""The exported file is TOML that the reader takes, whatever rooms are called."""
+"""The exported control file is valid, whatever the names of the rooms are."""
 
 from __future__ import annotations
 

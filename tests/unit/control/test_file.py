@@ -1,4 +1,4 @@
-"""The file is read as people write it, and what is wrong in it is named with its place."""
+"""The control file is parsed, and each error names its place in the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from synadmin.control.file import Heirs, parse
 from synadmin.errors import SettingsError
 from synadmin.power.room import Reach
 
-CONTRACT = """\
+EXAMPLE = """\
 version = 1
 
 [teams]
@@ -47,7 +47,7 @@ def file(*entries: str) -> str:
 
 
 def test_example_of_the_documentation_is_read() -> None:
-    (club,) = parse(CONTRACT)
+    (club,) = parse(EXAMPLE)
     assert (club.name, club.line, club.allow) == ("the club", 6, Reach.IMPERSONATE)
     assert club.match.space == "#club:example.org"
     assert club.goal.admins == ("@alice:example.org", "@bob:example.org")
@@ -70,7 +70,7 @@ def test_files_of_the_guide_are_valid() -> None:
 
 
 def test_entry_without_a_name_is_named_by_its_line() -> None:
-    assert [one.name for one in parse(file(entry("")))] == ["line 4"]
+    assert [parsed.name for parsed in parse(file(entry("")))] == ["line 4"]
 
 
 def test_moderators_of_several_levels_are_a_list() -> None:
@@ -85,7 +85,7 @@ def test_equal_entries_for_the_same_rooms_are_accepted() -> None:
 
 def test_line_numbers_count_multi_line_strings() -> None:
     text = file('[[rooms]]\nname = """\n[[rooms]]\nname = 1\n"""\nmatch = { ours = true }\n', entry(""))
-    assert [one.line for one in parse(text)] == [4, 10]
+    assert [parsed.line for parsed in parse(text)] == [4, 10]
 
 
 _ADMINS = 'admins = ["@alice:example.org"]'

@@ -1,4 +1,4 @@
-"""When heirs are announced, when they take over, and what stops them."""
+"""The notices to the controllers of a room, and the time when its heirs get control."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ HEIRS = Heirs(users=(DORA,), after=180 * DAY, notify=30 * DAY)
 
 
 @pytest.mark.parametrize(
-    ("idle", "notified", "stage", "on"),
+    ("idle", "notified", "stage", "days_left"),
     [
         (10, None, Stage.ACTIVE, 170),
         (149, None, Stage.ACTIVE, 31),
         (150, None, Stage.ANNOUNCE, 30),
         (160, 5, Stage.WAIT, 25),
-        (400, None, Stage.ANNOUNCE, 30),  # however long it is: no user was notified
+        (400, None, Stage.ANNOUNCE, 30),  # no notice was sent, however long the controllers are idle
         (400, 29, Stage.WAIT, 1),
         (400, 30, Stage.DUE, 0),
         (180, 30, Stage.DUE, 0),
@@ -41,11 +41,11 @@ HEIRS = Heirs(users=(DORA,), after=180 * DAY, notify=30 * DAY)
     ],
 )
 def test_controllers_are_notified_before_heirs_get_control(
-    idle: int, notified: int | None, stage: Stage, on: int
+    idle: int, notified: int | None, stage: Stage, days_left: int
 ) -> None:
     time = None if notified is None else NOW - notified * DAY
     found = succession(HEIRS, active=NOW - idle * DAY, notified=time, now=NOW)
-    assert (found.stage, found.on) == (stage, NOW + on * DAY)
+    assert (found.stage, found.on) == (stage, NOW + days_left * DAY)
 
 
 def test_heirs_get_control_at_once_without_a_controller() -> None:
@@ -84,7 +84,7 @@ def test_controller_is_notified_once_where_the_next_notice_fails(stub: Stub, tmp
     path, synapse = tmp_path / "control.json", Synapse(stub.url, token="t")
     sent: list[str] = []
 
-    def day(number: int, *, active: int = NOW - 400 * DAY) -> None:
+    def run_on_day(number: int, *, active: int = NOW - 400 * DAY) -> None:
         notices = HeirNotices.read(path, now=NOW + number * DAY)
         planned = succession(
             HEIRS, active=active, notified=notices.notified(room), now=notices.now, controllers=(alice, bob)
@@ -95,11 +95,11 @@ def test_controller_is_notified_once_where_the_next_notice_fails(stub: Stub, tmp
         sent[:] = [request.json["user_id"] for request in stub.requests[before:]]
 
     stub.on("*", json_reply({"event_id": "$1"}), refused(404, "M_NOT_FOUND"), json_reply({"event_id": "$2"}))
-    day(0)
+    run_on_day(0)
     assert sent == [alice, bob]
     assert HeirNotices.read(path, now=NOW).notified(room) is None
-    day(1)
+    run_on_day(1)
     assert sent == [bob]
     assert HeirNotices.read(path, now=NOW).notified(room) == NOW + DAY
-    day(500, active=NOW + 300 * DAY)  # one was active in between: both get the notice again
+    run_on_day(500, active=NOW + 300 * DAY)  # a controller was active in between: both get a notice again
     assert sent == [alice, bob]

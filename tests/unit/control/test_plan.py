@@ -1,4 +1,4 @@
-"""How far a plan may go, and how an answer of no reads in a report."""
+"""The reach of a plan, and the sentence of a refusal in a report."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_option_bounds_what_an_entry_allows(written: str | None, given: Reach | 
         (NotFoundError(status=404, errcode="M_NOT_FOUND", reason="no such room"), "No such room."),
     ],
 )
-def test_answer_no_is_reported_in_a_sentence(error: SynadminError, sentence: str) -> None:
+def test_refusal_is_reported_in_a_sentence(error: SynadminError, sentence: str) -> None:
     assert sentence_of(error) == sentence
 
 

@@ -1,4 +1,4 @@
-"""Which rooms an entry is about, and which of several entries decides."""
+"""The rooms that an entry selects, and the entry that applies to a room."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def selected(stub: Stub, *entries: str) -> Selection:
     stub.on(WHOAMI, json_reply({"user_id": "@admin:example.org"}))
     stub.on(_ROOMS, json_reply({"rooms": ROOMS, "total_rooms": len(ROOMS)}))
     stub.on("*", refused(404, "M_NOT_FOUND"))
-    for one in ROOMS:
-        stub.on(f"{_ROOMS}/{quote(one['room_id'], safe='')}", json_reply(one))
-        if one["canonical_alias"]:
-            alias = quote(one["canonical_alias"], safe="")
-            stub.on(f"/_matrix/client/v3/directory/room/{alias}", json_reply({"room_id": one["room_id"]}))
+    for details in ROOMS:
+        stub.on(f"{_ROOMS}/{quote(details['room_id'], safe='')}", json_reply(details))
+        if details["canonical_alias"]:
+            alias = quote(details["canonical_alias"], safe="")
+            stub.on(f"/_matrix/client/v3/directory/room/{alias}", json_reply({"room_id": details["room_id"]}))
     text = "version = 1\n" + "".join(
         f'[[rooms]]\nname = "{number}"\nmatch = {{ {entry} }}\nat_least = {number}\n'
         for number, entry in enumerate(entries)
@@ -50,8 +50,9 @@ def selected(stub: Stub, *entries: str) -> Selection:
         return select(synapse, parse(text))
 
 
-def names(found: Selection) -> list[tuple[str, str]]:
-    return [(target.room_id[1:].partition(":")[0], target.entry.name) for target in found.targets]
+def rooms_with_entries(selection: Selection) -> list[tuple[str, str]]:
+    """Return the localpart of each room id, and the name of the entry that applies."""
+    return [(target.room_id[1:].partition(":")[0], target.entry.name) for target in selection.targets]
 
 
 @pytest.mark.parametrize(
@@ -69,29 +70,36 @@ def names(found: Selection) -> list[tuple[str, str]]:
     ],
 )
 def test_selectors_find_their_rooms_and_spaces_come_last(stub: Stub, match: str, rooms: list[str]) -> None:
-    found = selected(stub, match)
-    assert sorted(name for name, _ in names(found)) == sorted(rooms)
-    assert [name for name, _ in names(found)][-1:] == (
+    selection = selected(stub, match)
+    assert sorted(name for name, _ in rooms_with_entries(selection)) == sorted(rooms)
+    assert [name for name, _ in rooms_with_entries(selection)][-1:] == (
         ["club-space"] if "club-space" in rooms else rooms[-1:]
     )
-    assert [entry.name for entry in found.unmatched] == ([] if rooms else ["0"])
+    assert [entry.name for entry in selection.unmatched] == ([] if rooms else ["0"])
 
 
 def test_last_matching_entry_applies(stub: Stub) -> None:
-    found = selected(stub, "ours = true", 'alias = "#club-*:example.org"', 'ids = ["!club-b:example.org"]')
-    assert dict(names(found)) == {"other": "0", "club-a": "1", "club-space": "1", "club-b": "2"}
+    selection = selected(
+        stub, "ours = true", 'alias = "#club-*:example.org"', 'ids = ["!club-b:example.org"]'
+    )
+    assert dict(rooms_with_entries(selection)) == {
+        "other": "0",
+        "club-a": "1",
+        "club-space": "1",
+        "club-b": "2",
+    }
 
 
 def test_entry_overridden_by_others_has_matched(stub: Stub) -> None:
-    found = selected(stub, 'ids = ["!other:example.org"]', "ours = true", 'alias = "#none-*:example.org"')
-    assert dict(names(found))["other"] == "1"
-    assert [entry.name for entry in found.unmatched] == ["2"]
+    selection = selected(stub, 'ids = ["!other:example.org"]', "ours = true", 'alias = "#none-*:example.org"')
+    assert dict(rooms_with_entries(selection))["other"] == "1"
+    assert [entry.name for entry in selection.unmatched] == ["2"]
 
 
 def test_unknown_room_id_is_reported(stub: Stub) -> None:
-    found = selected(stub, 'ids = ["!nowhere:example.org", "!other:example.org"]', "ours = true")
-    assert [(room_id, entry.name) for room_id, entry in found.unknown] == [("!nowhere:example.org", "0")]
-    assert found.unmatched == []
+    selection = selected(stub, 'ids = ["!nowhere:example.org", "!other:example.org"]', "ours = true")
+    assert [(room_id, entry.name) for room_id, entry in selection.unknown] == [("!nowhere:example.org", "0")]
+    assert selection.unmatched == []
 
 
 def test_id_and_alias_of_one_room_conflict(stub: Stub) -> None:

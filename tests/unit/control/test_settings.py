@@ -1,4 +1,4 @@
-"""Room settings: what the file may say, and when a room is as it says."""
+"""Room settings: valid values in the file, and whether a room has them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from synadmin.control.settings import (
 DAY = 86_400_000
 
 
-def wanted(**settings: Any) -> Any:  # noqa: ANN401
+def parsed_settings(**settings: Any) -> Any:  # noqa: ANN401
     return dict(parse_settings(settings, "settings"))
 
 
@@ -34,14 +34,14 @@ def wanted(**settings: Any) -> Any:  # noqa: ANN401
     ],
 )
 def test_room_may_have_more_settings_than_the_file(settings: dict[str, Any], content: object) -> None:
-    ((name, value),) = wanted(**settings).items()
+    ((name, value),) = parsed_settings(**settings).items()
     assert is_as_written(name, value, content)
     assert not is_as_written(name, value, False if name == "directory" else {})
     assert not is_as_written(name, value, None)
 
 
 def test_restricted_rooms_name_their_allowed_rooms() -> None:
-    settings = wanted(join_rule="restricted", allow_members_of=["!space:example.org"])
+    settings = parsed_settings(join_rule="restricted", allow_members_of=["!space:example.org"])
     assert settings["join_rule"] == {
         "join_rule": "restricted",
         "allow": [{"type": "m.room_membership", "room_id": "!space:example.org"}],
@@ -82,26 +82,26 @@ def test_omitted_retention_fields_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("acl", "out"),
+    ("acl", "is_excluded"),
     [
         ({"deny": ["evil.example"]}, False),
         ({"deny": ["*.org"]}, True),
         ({"allow": ["elsewhere.example"]}, True),
         ({"allow": ["example.org"]}, False),
-        # Case does not count, and only * and ? are special.
+        # The case of letters is ignored, and only * and ? are special.
         ({"deny": ["EXAMPLE.*"]}, True),
         ({"deny": ["[e]xample.org"]}, False),
         ({"allow": ["example?org"]}, False),
         ({"allow_ip_literals": False}, False),
     ],
 )
-def test_acl_that_denies_the_own_server_is_refused(acl: dict[str, Any], out: bool) -> None:
-    assert shuts_out(wanted(server_acl=acl)["server_acl"], "example.org:8448") is out
+def test_acl_that_denies_the_own_server_is_refused(acl: dict[str, Any], is_excluded: bool) -> None:
+    assert shuts_out(parsed_settings(server_acl=acl)["server_acl"], "example.org:8448") is is_excluded
 
 
 @pytest.mark.parametrize(
     "server_name", ["192.0.2.1", "192.0.2.1:8448", "[2001:db8::1]:8448", "[2001:db8::1]"]
 )
 def test_acl_without_ip_literals_shuts_out_a_server_named_by_its_address(server_name: str) -> None:
-    assert shuts_out(wanted(server_acl={"allow_ip_literals": False})["server_acl"], server_name)
-    assert not shuts_out(wanted(server_acl={})["server_acl"], server_name)
+    assert shuts_out(parsed_settings(server_acl={"allow_ip_literals": False})["server_acl"], server_name)
+    assert not shuts_out(parsed_settings(server_acl={})["server_acl"], server_name)

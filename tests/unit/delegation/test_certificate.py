@@ -81,6 +81,6 @@ def test_each_chain_error_has_a_sentence(code: int, sentence: str) -> None:
     assert sentence in found
 
 
-def test_certificate_ends_soon_below_14_days() -> None:
+def test_certificate_with_less_than_14_days_expires_soon() -> None:
     assert expires_soon(certificate(ends=13), _NOW)
     assert not expires_soon(certificate(ends=14), _NOW)

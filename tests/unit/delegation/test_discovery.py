@@ -1,4 +1,4 @@
-"""The algorithm against a table: every case that the specification has, and its own examples."""
+"""Server discovery: every case of the specification, with its examples."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from synadmin.delegation.https_files import Fetched
 from synadmin.delegation.names import Address, parse_name
 from synadmin.http.reader import Answer
 
-_FED, _OLD = "_matrix-fed._tcp", "_matrix._tcp"
+_FED, _DEPRECATED = "_matrix-fed._tcp", "_matrix._tcp"
 
 
 @dataclass
-class Internet:
-    """DNS and the files that are served, by name."""
+class FakeInternet:
+    """DNS records and served files, by name."""
 
     files: dict[str, object] = field(default_factory=dict)
     srv: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Internet:
         return Fetched(url, Answer(200, content=body))
 
 
-def to(host: str) -> dict[str, str]:
+def delegate_to(host: str) -> dict[str, str]:
     return {"m.server": host}
 
 
@@ -54,82 +54,99 @@ def to(host: str) -> dict[str, str]:
     ("name", "internet", "expected"),
     [
         # Expected: via, where to connect, the certificate's name, the Host header.
-        pytest.param("1.2.3.4", Internet(), ("ip-literal", "1.2.3.4:8448", "1.2.3.4", "1.2.3.4"), id="1"),
+        # The ids are the steps of the specification.
+        pytest.param("1.2.3.4", FakeInternet(), ("ip-literal", "1.2.3.4:8448", "1.2.3.4", "1.2.3.4"), id="1"),
         pytest.param(
-            "1.2.3.4:99", Internet(), ("ip-literal", "1.2.3.4:99", "1.2.3.4", "1.2.3.4:99"), id="1, port"
+            "1.2.3.4:99", FakeInternet(), ("ip-literal", "1.2.3.4:99", "1.2.3.4", "1.2.3.4:99"), id="1, port"
         ),
-        pytest.param("[::1]", Internet(), ("ip-literal", "[::1]:8448", "::1", "[::1]"), id="1, IPv6"),
-        pytest.param("[::1]:9", Internet(), ("ip-literal", "[::1]:9", "::1", "[::1]:9"), id="1, IPv6, port"),
+        pytest.param("[::1]", FakeInternet(), ("ip-literal", "[::1]:8448", "::1", "[::1]"), id="1, IPv6"),
+        pytest.param(
+            "[::1]:9", FakeInternet(), ("ip-literal", "[::1]:9", "::1", "[::1]:9"), id="1, IPv6, port"
+        ),
         pytest.param(
             "a.example:80",
-            Internet(files={"a.example": to("b.example:1")}, srv={f"{_FED}.a.example": [("c.example", 1)]}),
+            FakeInternet(
+                files={"a.example": delegate_to("b.example:1")}, srv={f"{_FED}.a.example": [("c.example", 1)]}
+            ),
             ("explicit-port", "a.example:80", "a.example", "a.example:80"),
             id="2",
         ),
         pytest.param(
             "a.example",
-            Internet(files={"a.example": to("1.2.3.4")}),
+            FakeInternet(files={"a.example": delegate_to("1.2.3.4")}),
             ("well-known", "1.2.3.4:8448", "1.2.3.4", "1.2.3.4"),
             id="3.1",
         ),
         pytest.param(
             "a.example",
-            Internet(files={"a.example": to("[::1]:99")}),
+            FakeInternet(files={"a.example": delegate_to("[::1]:99")}),
             ("well-known", "[::1]:99", "::1", "[::1]:99"),
             id="3.1, port",
         ),
         pytest.param(
             "a.example",
-            Internet(files={"a.example": to("b.example:443")}, srv={f"{_FED}.b.example": [("c.example", 1)]}),
+            FakeInternet(
+                files={"a.example": delegate_to("b.example:443")},
+                srv={f"{_FED}.b.example": [("c.example", 1)]},
+            ),
             ("well-known", "b.example:443", "b.example", "b.example:443"),
             id="3.2",
         ),
         pytest.param(
             "a.example",
-            Internet(
-                files={"a.example": to("b.example")},
-                srv={f"{_FED}.b.example": [("c.example", 1)], f"{_OLD}.b.example": [("d.example", 2)]},
+            FakeInternet(
+                files={"a.example": delegate_to("b.example")},
+                srv={f"{_FED}.b.example": [("c.example", 1)], f"{_DEPRECATED}.b.example": [("d.example", 2)]},
             ),
             ("well-known", "c.example:1", "b.example", "b.example"),
             id="3.3",
         ),
         pytest.param(
             "a.example",
-            Internet(files={"a.example": to("b.example")}, srv={f"{_OLD}.b.example": [("d.example", 2)]}),
+            FakeInternet(
+                files={"a.example": delegate_to("b.example")},
+                srv={f"{_DEPRECATED}.b.example": [("d.example", 2)]},
+            ),
             ("well-known", "d.example:2", "b.example", "b.example"),
             id="3.4",
         ),
         pytest.param(
             "a.example",
-            Internet(files={"a.example": to("b.example"), "b.example": to("c.example")}),
+            FakeInternet(
+                files={"a.example": delegate_to("b.example"), "b.example": delegate_to("c.example")}
+            ),
             ("well-known", "b.example:8448", "b.example", "b.example"),
-            id="3.5, and the file of the delegated name is not asked for",
+            id="3.5, and the file of the delegated name is not fetched",
         ),
         pytest.param(
             "a.example",
-            Internet(srv={f"{_FED}.a.example": [("c.example", 1)], f"{_OLD}.a.example": [("d.example", 2)]}),
+            FakeInternet(
+                srv={f"{_FED}.a.example": [("c.example", 1)], f"{_DEPRECATED}.a.example": [("d.example", 2)]}
+            ),
             ("srv", "c.example:1", "a.example", "a.example"),
             id="4",
         ),
         pytest.param(
             "a.example",
-            Internet(files={"a.example": b"<html>"}, srv={f"{_OLD}.a.example": [("d.example", 2)]}),
+            FakeInternet(
+                files={"a.example": b"<html>"}, srv={f"{_DEPRECATED}.a.example": [("d.example", 2)]}
+            ),
             ("srv", "d.example:2", "a.example", "a.example"),
-            id="5, after a file that is none",
+            id="5, after an invalid file",
         ),
         pytest.param(
-            "a.example", Internet(), ("default", "a.example:8448", "a.example", "a.example"), id="6"
+            "a.example", FakeInternet(), ("default", "a.example:8448", "a.example", "a.example"), id="6"
         ),
         pytest.param(
             "a.example",
-            Internet(files={"a.example": to("not a name")}, failing={f"{_FED}.a.example"}),
+            FakeInternet(files={"a.example": delegate_to("not a name")}, failing={f"{_FED}.a.example"}),
             ("default", "a.example:8448", "a.example", "a.example"),
-            id="6, after a file and a lookup that fail",
+            id="6, after an invalid file and a failed lookup",
         ),
     ],
 )
 def test_discovery_follows_the_specification(
-    name: str, internet: Internet, expected: tuple[str, str, str, str]
+    name: str, internet: FakeInternet, expected: tuple[str, str, str, str]
 ) -> None:
     route = discover(parse_name(name), internet, internet).route
 
@@ -138,7 +155,7 @@ def test_discovery_follows_the_specification(
 
 @pytest.mark.parametrize("name", ["1.2.3.4", "[::1]:9", "a.example:80"])
 def test_name_with_address_or_port_needs_only_addresses(name: str) -> None:
-    internet = Internet(files={"a.example": to("b.example")})
+    internet = FakeInternet(files={"a.example": delegate_to("b.example")})
 
     discover(parse_name(name), internet, internet)
 
@@ -146,7 +163,7 @@ def test_name_with_address_or_port_needs_only_addresses(name: str) -> None:
 
 
 def test_steps_describe_the_whole_route() -> None:
-    internet = Internet(srv={f"{_OLD}.a.example": [("d.example", 2)]})
+    internet = FakeInternet(srv={f"{_DEPRECATED}.a.example": [("d.example", 2)]})
 
     steps = discover(parse_name("a.example"), internet, internet).steps
 
@@ -162,7 +179,9 @@ def test_steps_describe_the_whole_route() -> None:
 
 
 def test_srv_record_without_service_has_no_target() -> None:
-    internet = Internet(refused={f"{_FED}.a.example"}, srv={f"{_OLD}.a.example": [("d.example", 2)]})
+    internet = FakeInternet(
+        refused={f"{_FED}.a.example"}, srv={f"{_DEPRECATED}.a.example": [("d.example", 2)]}
+    )
 
     route = discover(parse_name("a.example"), internet, internet).route
 

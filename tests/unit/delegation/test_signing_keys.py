@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from synadmin.delegation.signing_keys import canonical, problem
 
 NAME = "domain"
-# The specification's own, Appendices, "Cryptographic Test Vectors".
+# The key of the specification's Appendices, "Cryptographic Test Vectors".
 _SEED = base64.b64decode("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1=")
 _KEY = Ed25519PrivateKey.from_private_bytes(_SEED)
 _NOW = 1_000
 
 
 def signed(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  any JSON
-    """What a server publishes, with changes made before it is signed."""
+    """Return the keys that a server publishes, with changes made before they are signed."""
     published: dict[str, Any] = {
         "server_name": NAME,
         "valid_until_ts": _NOW + 1,
@@ -38,7 +38,7 @@ def unpadded(raw: bytes) -> str:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        # The specification's examples of canonical JSON, Appendices.
+        # The examples of canonical JSON in the specification's Appendices.
         ({}, "{}"),
         ({"one": 1, "two": "Two"}, '{"one":1,"two":"Two"}'),
         ({"b": "2", "a": "1"}, '{"a":"1","b":"2"}'),

@@ -1,4 +1,4 @@
-"""The verdicts against a table."""
+"""The verdict and the advice for each combination of facts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from synadmin.delegation.verdict import VerdictFacts, judge
 from synadmin.delegation.well_known import FileKind
 
-_FED, _OLD = "_matrix-fed._tcp.example.org", "_matrix._tcp.example.org"
+_FED, _DEPRECATED = "_matrix-fed._tcp.example.org", "_matrix._tcp.example.org"
 
 
 def facts(via: str, **changes: Any) -> VerdictFacts:  # noqa: ANN401  any fact
@@ -45,7 +45,7 @@ def facts(via: str, **changes: Any) -> VerdictFacts:  # noqa: ANN401  any fact
         (facts("well-known", well_known=FileKind.FOUND, works=False, all_ok=False), "broken", "broken"),
         (facts("well-known", well_known=FileKind.FOUND, srv=_FED), "in-place", "ok"),
         (facts("srv", srv=_FED, well_known=FileKind.ABSENT), "in-place", "ok"),
-        (facts("srv", srv=_OLD, well_known=FileKind.INVALID, all_ok=False), "in-place", "degraded"),
+        (facts("srv", srv=_DEPRECATED, well_known=FileKind.INVALID, all_ok=False), "in-place", "degraded"),
         (facts("srv", srv=_FED, works=False, all_ok=False), "broken", "broken"),
         (facts("srv", srv=_FED, to=None, works=False, all_ok=False), "broken", "broken"),
     ],
@@ -87,7 +87,7 @@ def test_passed_checks_have_no_advice() -> None:
     assert judge(facts("well-known", well_known=FileKind.FOUND, to="matrix.example.org:443")).advice == ()
 
 
-def test_homeserver_on_its_own_443_gets_setting_and_file_as_advice() -> None:
+def test_homeserver_on_port_443_gets_setting_and_file_as_advice() -> None:
     result = advice(
         facts(
             "default", well_known=FileKind.ABSENT, works=False, all_ok=False, elsewhere=("example.org", 443)
@@ -132,7 +132,7 @@ def test_no_file_is_advised_where_it_is_not_used() -> None:
 def test_srv_advice_names_its_limits_and_the_deprecated_record() -> None:
     assert "clients do not ask for it" in advice(facts("srv", srv=_FED))
     assert "deprecated" not in advice(facts("srv", srv=_FED))
-    assert "publish _matrix-fed._tcp.example.org as well" in advice(facts("srv", srv=_OLD))
+    assert "publish _matrix-fed._tcp.example.org as well" in advice(facts("srv", srv=_DEPRECATED))
 
 
 def test_client_file_is_advised() -> None:

@@ -1,4 +1,4 @@
-"""The journal: on disk before the request, complete after it, and never with a secret in it."""
+"""The journal: an entry is on disk before its request, complete after it, and has no secrets."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_secrets_are_removed_everywhere() -> None:
     }
 
 
-def test_no_secret_reaches_the_journal(file: Path) -> None:
+def test_no_secret_is_written_to_the_journal(file: Path) -> None:
     _begin(
         Journal(file),
         "/x?access_token=hunter1&a=b&client_secret=hunter2",
@@ -136,7 +136,7 @@ def test_unwritable_journal_names_the_setting(tmp_path: Path) -> None:
         assert caught.value.hint == "choose another file with SYNADMIN_JOURNAL"
 
 
-_UNTIL_FULL = """
+_FILL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from synadmin.errors import JournalError
@@ -165,7 +165,7 @@ journal.close()
 
 
 def test_full_disk_stops_the_change_and_keeps_entries(file: Path) -> None:
-    command = [sys.executable, "-c", _UNTIL_FULL, str(file)]
+    command = [sys.executable, "-c", _FILL_DISK, str(file)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     number, message = run.stdout.splitlines()
@@ -182,7 +182,7 @@ def test_unreadable_journal_is_reported(tmp_path: Path) -> None:
         list(entries(tmp_path))
 
 
-def _many(path: Path, number: int) -> None:
+def _write_entries(path: Path, number: int) -> None:
     journal = Journal(path, command=str(number))
     for count in range(60):
         journal.finish(_begin(journal, f"/{number}/{count}"), status=200)
@@ -190,7 +190,7 @@ def _many(path: Path, number: int) -> None:
 
 def test_simultaneous_processes_keep_each_others_entries(file: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_many, args=(file, number)) for number in range(3)]
+    writers = [context.Process(target=_write_entries, args=(file, number)) for number in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -205,34 +205,34 @@ def test_simultaneous_processes_keep_each_others_entries(file: Path) -> None:
         ]
 
 
-# What is for a while only
+# Temporary changes
 
-BACK = {"restoring": {"method": "DELETE", "path": "/limits", "body": None}}
+RESTORING = {"restoring": {"method": "DELETE", "path": "/limits", "body": None}}
 
 
-def _ids(file: Path, server: str = SERVER) -> list[str]:
+def _open_ids(file: Path, server: str = SERVER) -> list[str]:
     return [line["id"] for line in unrestored(file, server)]
 
 
 def test_temporary_change_is_open_until_read_back(file: Path) -> None:
     journal = Journal(file)
-    first = _begin(journal, notes=BACK)
+    first = _begin(journal, notes=RESTORING)
     journal.finish(first, status=200)
-    second = _begin(journal, notes=BACK)
+    second = _begin(journal, notes=RESTORING)
     journal.finish(second, status=200)
-    assert _ids(file) == [second.id, first.id]
-    assert unrestored(file, SERVER)[0]["restoring"] == BACK["restoring"]
-    # An answer alone proves nothing: it may be a proxy's page.
+    assert _open_ids(file) == [second.id, first.id]
+    assert unrestored(file, SERVER)[0]["restoring"] == RESTORING["restoring"]
+    # An answer alone is no proof: it may be a proxy's page.
     journal.finish(_begin(journal, notes={"restores": first.id}), status=200)
-    assert _ids(file) == [second.id, first.id]
+    assert _open_ids(file) == [second.id, first.id]
     journal.reverted(first.id, "read back")
-    assert _ids(file) == [second.id]
-    assert _ids(file, "https://another.example") == []
+    assert _open_ids(file) == [second.id]
+    assert _open_ids(file, "https://another.example") == []
 
 
 def test_temporary_change_with_a_lost_answer_counts(file: Path) -> None:
-    entry = _begin(Journal(file), notes=BACK)
-    assert _ids(file) == [entry.id]
+    entry = _begin(Journal(file), notes=RESTORING)
+    assert _open_ids(file) == [entry.id]
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ def test_temporary_change_that_may_have_been_made_counts(
     file: Path, status: int | None, errcode: str | None, made: bool
 ) -> None:
     journal = Journal(file)
-    journal.finish(_begin(journal, notes=BACK), status=status, errcode=errcode)
-    assert bool(_ids(file)) is made
+    journal.finish(_begin(journal, notes=RESTORING), status=status, errcode=errcode)
+    assert bool(_open_ids(file)) is made
 
 
 def test_run_fields_are_stored_with_the_first_change(file: Path) -> None:
@@ -260,7 +260,7 @@ def test_run_fields_are_stored_with_the_first_change(file: Path) -> None:
 
 
 def test_ended_run_names_only_open_targets(file: Path) -> None:
-    def ended(finished: list[str], *, is_all: bool) -> RunRecord:
+    def end_run(finished: list[str], *, is_all: bool) -> RunRecord:
         journal = Journal(file)
         journal.arguments = ["room", "make-admin", "!a", "!b", "--yes"]
         _begin(journal)
@@ -271,15 +271,15 @@ def test_ended_run_names_only_open_targets(file: Path) -> None:
         assert record is not None
         return record
 
-    some = ended(["!a"], is_all=False)
-    assert (some.arguments, some.is_finished) == (("room", "make-admin", "!b", "--yes"), False)
-    every = ended(["!a", "!b"], is_all=True)
-    assert (every.arguments, every.is_finished) == ((), True)
-    none = ended([], is_all=False)
-    assert none.arguments == ("room", "make-admin", "!a", "!b", "--yes")
+    partly_done = end_run(["!a"], is_all=False)
+    assert (partly_done.arguments, partly_done.is_finished) == (("room", "make-admin", "!b", "--yes"), False)
+    all_done = end_run(["!a", "!b"], is_all=True)
+    assert (all_done.arguments, all_done.is_finished) == ((), True)
+    nothing_done = end_run([], is_all=False)
+    assert nothing_done.arguments == ("room", "make-admin", "!a", "!b", "--yes")
 
 
-# Whether a run is under way
+# Runs under way
 
 
 def test_run_is_alive_from_first_change_to_end(file: Path) -> None:
@@ -329,11 +329,11 @@ def _alive_until_killed(path: Path, ready: Any) -> None:  # noqa: ANN401
 
 def test_killed_run_is_not_alive(file: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_alive_until_killed, args=(file, there))
+    parent_end, child_end = context.Pipe()
+    process = context.Process(target=_alive_until_killed, args=(file, child_end))
     process.start()
-    assert here.poll(60)
-    run = here.recv()
+    assert parent_end.poll(60)
+    run = parent_end.recv()
     assert Journal(file).is_alive(run)
     process.kill()
     process.join(60)

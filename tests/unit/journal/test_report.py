@@ -1,4 +1,4 @@
-"""The journal as an auditor reads it: a row for each room and account of each run."""
+"""The report of the journal: a row for each room and account of each run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from synadmin.journal import NOT_SENT
 from synadmin.journal.report import ReportRow, rows
 
 ROOM, ALICE = "!a:example.org", "@alice:example.org"
-ADMIN = "/_synapse/admin"
-V3 = "/_matrix/client/v3"
+ADMIN_API = "/_synapse/admin"
+CLIENT_API = "/_matrix/client/v3"
 
 
 def entry(method: str, path: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -29,35 +29,35 @@ def entry(method: str, path: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN
     }
 
 
-def only(*entries: dict[str, Any]) -> ReportRow:
+def single_row(*entries: dict[str, Any]) -> ReportRow:
     (row,) = rows(entries)
     return row
 
 
-IN_ROOM, OF_ALICE = "rooms/%21a%3Aexample.org", "users/%40alice%3Aexample.org"
-OF_ROOMS = {
-    f"POST {ADMIN}/v1/{IN_ROOM}/make_room_admin": "give power (Make Room Admin)",
-    f"PUT {V3}/{IN_ROOM}/state/m.room.power_levels/": "change power levels",
-    f"POST {V3}/{IN_ROOM}/upgrade": "upgrade",
-    f"POST {V3}/join/%21a%3Aexample.org?via=x": "join",
-    f"DELETE {ADMIN}/v2/{IN_ROOM}": "delete",
+ROOM_PATH, ALICE_PATH = "rooms/%21a%3Aexample.org", "users/%40alice%3Aexample.org"
+ROOM_CHANGES = {
+    f"POST {ADMIN_API}/v1/{ROOM_PATH}/make_room_admin": "give power (Make Room Admin)",
+    f"PUT {CLIENT_API}/{ROOM_PATH}/state/m.room.power_levels/": "change power levels",
+    f"POST {CLIENT_API}/{ROOM_PATH}/upgrade": "upgrade",
+    f"POST {CLIENT_API}/join/%21a%3Aexample.org?via=x": "join",
+    f"DELETE {ADMIN_API}/v2/{ROOM_PATH}": "delete",
 }
-OF_ACCOUNTS = {
-    f"POST {ADMIN}/v1/deactivate/%40alice%3Aexample.org": "deactivate",
-    f"POST {ADMIN}/v1/{OF_ALICE}/login": "get a short-lived token",
-    f"PUT {ADMIN}/v1/send_server_notice/@alice:example.org": "send a server notice",
+ACCOUNT_CHANGES = {
+    f"POST {ADMIN_API}/v1/deactivate/%40alice%3Aexample.org": "deactivate",
+    f"POST {ADMIN_API}/v1/{ALICE_PATH}/login": "get a short-lived token",
+    f"PUT {ADMIN_API}/v1/send_server_notice/@alice:example.org": "send a server notice",
 }
 
 
-@pytest.mark.parametrize(("request_", "action"), OF_ROOMS.items())
+@pytest.mark.parametrize(("request_", "action"), ROOM_CHANGES.items())
 def test_room_change_is_described(request_: str, action: str) -> None:
-    row = only(entry(*request_.split(" ")))
+    row = single_row(entry(*request_.split(" ")))
     assert (row.kind, row.target, row.actions) == ("room", ROOM, [action])
 
 
-@pytest.mark.parametrize(("request_", "action"), OF_ACCOUNTS.items())
+@pytest.mark.parametrize(("request_", "action"), ACCOUNT_CHANGES.items())
 def test_account_change_is_described(request_: str, action: str) -> None:
-    row = only(entry(*request_.split(" ")))
+    row = single_row(entry(*request_.split(" ")))
     assert (row.kind, row.target, row.actions) == ("user", ALICE, [action])
 
 
@@ -70,27 +70,27 @@ def test_account_change_is_described(request_: str, action: str) -> None:
     ],
 )
 def test_account_change_names_its_fields(body: dict[str, Any], action: str) -> None:
-    assert only(entry("PUT", f"{ADMIN}/v2/{OF_ALICE}", body=body)).actions == [action]
+    assert single_row(entry("PUT", f"{ADMIN_API}/v2/{ALICE_PATH}", body=body)).actions == [action]
 
 
 def test_new_registration_token_is_described() -> None:
-    assert only(entry("POST", f"{ADMIN}/v1/registration_tokens/new")).actions == [
+    assert single_row(entry("POST", f"{ADMIN_API}/v1/registration_tokens/new")).actions == [
         "create a registration token"
     ]
 
 
 def test_unknown_change_is_shown_as_sent() -> None:
-    row = only(entry("POST", f"{ADMIN}/v1/new_thing"))
+    row = single_row(entry("POST", f"{ADMIN_API}/v1/new_thing"))
     assert (row.kind, row.target) == ("server", "https://matrix.example.org")
-    assert row.actions == [f"POST {ADMIN}/v1/new_thing"]
+    assert row.actions == [f"POST {ADMIN_API}/v1/new_thing"]
 
 
 def test_changes_of_a_run_to_one_room_are_one_row() -> None:
-    invite = entry("POST", f"{V3}/rooms/%21a%3Aexample.org/invite", on_behalf_of=ALICE, reason="why")
-    row = only(entry("POST", f"{V3}/join/%21a%3Aexample.org"), invite, invite)
+    invite = entry("POST", f"{CLIENT_API}/rooms/%21a%3Aexample.org/invite", on_behalf_of=ALICE, reason="why")
+    row = single_row(entry("POST", f"{CLIENT_API}/join/%21a%3Aexample.org"), invite, invite)
     assert (row.requests, row.actions, row.acted_as, row.reason) == (3, ["join", "invite"], [ALICE], "why")
-    others = rows([invite, {**invite, "run": "run-2"}, entry("POST", f"{ADMIN}/v1/deactivate/{ALICE}")])
-    assert [(one.run, one.target) for one in others] == [("run-1", ROOM), ("run-2", ROOM), ("run-1", ALICE)]
+    others = rows([invite, {**invite, "run": "run-2"}, entry("POST", f"{ADMIN_API}/v1/deactivate/{ALICE}")])
+    assert [(row.run, row.target) for row in others] == [("run-1", ROOM), ("run-2", ROOM), ("run-1", ALICE)]
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,13 @@ def test_changes_of_a_run_to_one_room_are_one_row() -> None:
     ],
 )
 def test_result_follows_from_the_answers(answers: list[tuple[int | None, str | None]], result: str) -> None:
-    path = f"{V3}/rooms/%21a%3Aexample.org/invite"
-    assert only(*(entry("POST", path, status=one, errcode=other) for one, other in answers)).result == result
+    path = f"{CLIENT_API}/rooms/%21a%3Aexample.org/invite"
+    changes = [entry("POST", path, status=status, errcode=errcode) for status, errcode in answers]
+    assert single_row(*changes).result == result
 
 
 def test_earlier_changes_are_left_out() -> None:
-    path = f"{V3}/rooms/%21a%3Aexample.org/invite"
+    path = f"{CLIENT_API}/rooms/%21a%3Aexample.org/invite"
     early = entry("POST", path, time="2026-11-20T09:30:00.000Z", run="early")
     assert [row.run for row in rows([early, entry("POST", path)], since="2026-11-21T00:00:00.000Z")] == [
         "run-1"

@@ -1,4 +1,4 @@
-"""What the Matrix Authentication Service (MAS) answers, and a homeserver with it."""
+"""Answers of the Matrix Authentication Service (MAS), and a stub homeserver that uses it."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ SITE_CONFIG = {
 
 
 def resource(kind: str, id_: str, **attributes: object) -> dict[str, Any]:
-    """Return a record as it stands in an answer."""
+    """Return a record as an answer contains it."""
     path = f"{API}/{kind}s/{id_}"
     return {"type": kind, "id": id_, "attributes": attributes, "links": {"self": path}}
 
 
 def single(kind: str, id_: str, attributes: Mapping[str, object], *, status: int = 200) -> Reply:
-    """Answer with one record."""
+    """Return the reply with one record."""
     record = resource(kind, id_, **attributes)
     return json_reply({"data": record, "links": record["links"]}, status)
 
 
 def page(kind: str, records: Mapping[str, Mapping[str, object]], *, more: bool = False) -> Reply:
-    """Answer with a page of records by their ids."""
+    """Return the reply with a page of records, by their ids."""
     path = f"{API}/{kind}s"
     links = {"self": path, "first": f"{path}?page[first]=100", "last": f"{path}?page[last]=100"}
     if more:
@@ -61,7 +61,7 @@ def page(kind: str, records: Mapping[str, Mapping[str, object]], *, more: bool =
 
 
 def error(status: int, title: str) -> Reply:
-    """Answer with an error of the admin API."""
+    """Return the reply with an error of the admin API."""
     return json_reply({"errors": [{"title": title}]}, status)
 
 
@@ -79,7 +79,7 @@ def user(username: str, **attributes: object) -> dict[str, object]:
 
 
 def in_charge(stub: Stub) -> Stub:
-    """Let MAS manage the accounts of the homeserver; both listen at the same address."""
+    """Let MAS manage the accounts of the stub homeserver; both have the same address."""
     url = stub.url
     stub.on(
         METADATA,

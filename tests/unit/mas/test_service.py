@@ -1,4 +1,4 @@
-"""The admin API of MAS: found by the homeserver's metadata, and whether it can be used."""
+"""The admin API of MAS: its address from the homeserver's metadata, and the reasons why it cannot be used."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ def test_setting_names_another_mas_address(mas_stub: Stub) -> None:
         other.on(f"/auth{VERSION}", json_reply({"version": "v1.5.0"}))
         other.on(f"/auth{API}/site-config", json_reply(SITE_CONFIG))
         assert mas.version == (1, 5, 0)
-        assert [one.target for one in other.requests] == [f"/auth{VERSION}", f"/auth{API}/site-config"]
+        assert [request.target for request in other.requests] == [
+            f"/auth{VERSION}",
+            f"/auth{API}/site-config",
+        ]
 
 
 @pytest.mark.parametrize(
@@ -158,11 +161,11 @@ def test_mas_errors_are_quoted(mas_stub: Stub, reply: Reply, kind: type[MatrixEr
 def test_mas_list_is_read_with_its_cursor(mas_stub: Stub) -> None:
     first = page("user", {"01A": user("alice"), "01B": user("bob")}, more=True)
     mas_stub.on(f"{API}/users", first, page("user", {"01C": user("carol")}))
-    names = [one.attributes.username for one in mas_of(mas_stub).users.list(admin=True)]
+    names = [account.attributes.username for account in mas_of(mas_stub).users.list(admin=True)]
     assert names == ["alice", "bob", "carol"]
-    asked = [parse_qs(one.target.partition("?")[2]) for one in mas_stub.requests[-2:]]
+    queries = [parse_qs(request.target.partition("?")[2]) for request in mas_stub.requests[-2:]]
     expected = {"page[first]": ["100"], "count": ["false"], "filter[admin]": ["true"]}
-    assert asked == [expected, {**expected, "page[after]": ["01B"]}]
+    assert queries == [expected, {**expected, "page[after]": ["01B"]}]
 
 
 def test_record_shows_unknown_fields(mas_stub: Stub) -> None:
@@ -209,7 +212,7 @@ def test_client_gets_and_revokes_a_token(client: Stub, tmp_path: Path) -> None:
         assert synapse.mas is not None
         synapse.mas.users.lock(ALICE)
         synapse.mas.require()
-    sent = {one.target: one for one in client.requests}
+    sent = {request.target: request for request in client.requests}
     token = sent["/oauth2/token"]
     assert parse_qs(token.body.decode()) == {"grant_type": ["client_credentials"], "scope": ["urn:mas:admin"]}
     pair = base64.b64decode(token.headers["authorization"].removeprefix("Basic "))
@@ -226,8 +229,8 @@ def test_token_is_renewed_before_it_expires(client: Stub, monkeypatch: pytest.Mo
     now = [1000.0]
     monkeypatch.setattr("synadmin.mas.service.time.monotonic", lambda: now[0])
     mas = mas_of(client, CLIENT)
-    for passed in (0, 239, 2, 100):
-        now[0] += passed
+    for seconds in (0, 239, 2, 100):
+        now[0] += seconds
         mas.site.version()
     assert client.targets.count("POST /oauth2/token") == 2
     assert client.targets.count("POST /oauth2/revoke") == 1

@@ -1,4 +1,4 @@
-"""What is declared makes sense; that it comes true is shown in tests/live/test_sandbox.py."""
+"""The declared rooms and users are consistent; tests/live/test_sandbox.py creates them."""
 
 from __future__ import annotations
 

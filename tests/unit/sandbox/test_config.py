@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def written(directory: Path, **changes: object) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+    options: dict[str, Any] = {
         "server_name": "club.example",
         "port": 21001,
         "federation_port": None,
@@ -21,15 +21,15 @@ def written(directory: Path, **changes: object) -> dict[str, Any]:
         "default_rate_limits": False,
         "extra": {},
     }
-    path = config.write(directory, **(facts | changes))
+    path = config.write(directory, **(options | changes))
     read: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return read
 
 
 def test_sandbox_listens_only_on_loopback(tmp_path: Path) -> None:
     listeners = written(tmp_path, federation_port=21002)["listeners"]
-    assert [one["bind_addresses"] for one in listeners] == [["127.0.0.1"], ["127.0.0.1"]]
-    assert [(one["port"], one["tls"]) for one in listeners] == [(21001, False), (21002, True)]
+    assert [listener["bind_addresses"] for listener in listeners] == [["127.0.0.1"], ["127.0.0.1"]]
+    assert [(listener["port"], listener["tls"]) for listener in listeners] == [(21001, False), (21002, True)]
 
 
 def test_server_without_federation_allows_no_other_server(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the launcher does is shown on a stand-in for Synapse: a program that says what it got, and waits."""
+"""The launcher, with a fake Synapse: a program that prints its arguments and waits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LAUNCH = Path(synadmin.sandbox.__file__).with_name("launch.py")
-_STAND_IN = """
+_FAKE_SYNAPSE = """
 import sqlite3, sys, time
 synchronous = sqlite3.connect(":memory:").execute("PRAGMA synchronous").fetchone()[0]
 print(sys.argv[1:], synchronous, flush=True)
@@ -30,7 +30,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     package.mkdir(parents=True)
     for empty in (tmp_path / "synapse" / "__init__.py", package / "__init__.py"):
         empty.touch()
-    (package / "homeserver.py").write_text(_STAND_IN)
+    (package / "homeserver.py").write_text(_FAKE_SYNAPSE)
     children: list[subprocess.Popen[str]] = []
 
     def start(mode: str) -> subprocess.Popen[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_DEAF = """
+_IGNORES_SIGTERM = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print(flush=True)
@@ -74,10 +74,10 @@ def test_process_is_ended_and_its_record_removed(tmp_path: Path, sleeper: subpro
 
 def test_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_PATIENCE", 0.3)
-    with subprocess.Popen([sys.executable, "-c", _DEAF], stdout=subprocess.PIPE) as deaf:
-        assert deaf.stdout is not None
-        deaf.stdout.readline()
+    with subprocess.Popen([sys.executable, "-c", _IGNORES_SIGTERM], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
         path = tmp_path / "process.json"
-        process.note(path, deaf.pid)
+        process.note(path, child.pid)
         assert process.end(path)
-        assert deaf.wait() == -signal.SIGKILL
+        assert child.wait() == -signal.SIGKILL

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Silent(Provisioner):
-    """A homeserver that does everything at once, or fails a given number of times."""
+class FakeSynapse(Provisioner):
+    """A homeserver that accepts every request at once, or fails a given number of times."""
 
     def __init__(self) -> None:
         super().__init__(lambda: "http://127.0.0.1:1", "secret")
@@ -31,10 +31,10 @@ class Silent(Provisioner):
             raise SynapseError(operation)
 
 
-def wait_until(so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not so():
-        assert time.monotonic() < until, "it did not happen"
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.01)
 
 
@@ -44,12 +44,12 @@ def store() -> MasStore:
 
 
 @pytest.fixture
-def synapse() -> Silent:
-    return Silent()
+def synapse() -> FakeSynapse:
+    return FakeSynapse()
 
 
 @pytest.fixture
-def worker(store: MasStore, synapse: Silent) -> Iterator[Worker]:
+def worker(store: MasStore, synapse: FakeSynapse) -> Iterator[Worker]:
     worker = Worker(store, synapse)
     worker.start()
     yield worker
@@ -57,7 +57,7 @@ def worker(store: MasStore, synapse: Silent) -> Iterator[Worker]:
 
 
 def test_deactivation_ends_sessions_and_removes_addresses(
-    store: MasStore, synapse: Silent, worker: Worker
+    store: MasStore, synapse: FakeSynapse, worker: Worker
 ) -> None:
     user = store.add_user("rose")
     session = store.add_session(COMPAT, {"user_id": user["_id"], "device_id": "D"})
@@ -71,7 +71,7 @@ def test_deactivation_ends_sessions_and_removes_addresses(
 
 
 def test_provisioning_sends_addresses_and_lock_then_devices(
-    store: MasStore, synapse: Silent, worker: Worker
+    store: MasStore, synapse: FakeSynapse, worker: Worker
 ) -> None:
     user = store.add_user("rose") | {"locked_at": "2026-01-01T00:00:00Z"}
     store.table("user")[user["_id"]] = user
@@ -85,7 +85,7 @@ def test_provisioning_sends_addresses_and_lock_then_devices(
     ]
 
 
-def test_failed_job_is_repeated(store: MasStore, synapse: Silent, worker: Worker) -> None:
+def test_failed_job_is_repeated(store: MasStore, synapse: FakeSynapse, worker: Worker) -> None:
     synapse.failures = 2
     store.knobs.failures = 1
     with store.lock:
@@ -95,7 +95,7 @@ def test_failed_job_is_repeated(store: MasStore, synapse: Silent, worker: Worker
 
 
 def test_jobs_survive_a_restart(tmp_path: Path) -> None:
-    before, synapse = MasStore(tmp_path / "store.json"), Silent()
+    before, synapse = MasStore(tmp_path / "store.json"), FakeSynapse()
     before.knobs.worker = False
     with before.lock:
         Worker(before, synapse).schedule(DEACTIVATE, before.add_user("rose"), erase=False)

@@ -8,7 +8,7 @@ from synadmin.sandbox.mas.names import is_id, kind_of, new_id, new_token
 def test_ids_are_ordered_by_creation() -> None:
     ids = [new_id() for _ in range(1000)]
     assert sorted(set(ids)) == ids
-    assert all(is_id(one) for one in ids)
+    assert all(is_id(id_) for id_ in ids)
 
 
 @pytest.mark.parametrize("kind", ["mat", "mar", "mct", "mpt"])

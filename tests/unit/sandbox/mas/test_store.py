@@ -25,9 +25,9 @@ def test_scope_has_stable_and_unstable_names() -> None:
     assert devices_in(with_twins(stable)) == ["D"]
 
 
-@pytest.mark.parametrize(("text", "is_one"), [("a b", True), ("", False), ('a"', False), ("ü", False)])
-def test_valid_and_invalid_scopes(text: str, *, is_one: bool) -> None:
-    assert is_scope(text) is is_one
+@pytest.mark.parametrize(("text", "is_valid"), [("a b", True), ("", False), ('a"', False), ("ü", False)])
+def test_valid_and_invalid_scopes(text: str, *, is_valid: bool) -> None:
+    assert is_scope(text) is is_valid
 
 
 def test_deactivated_user_loses_all_sessions() -> None:
