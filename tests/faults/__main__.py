@@ -1,4 +1,4 @@
-"""``make faults``: every scenario, every position, every fault; a table and counts."""
+"""``make faults``: run each scenario with faults at each of its requests, and print a table."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from synadmin.sandbox.homeserver import Homeserver
-from tests.faults.judge import Cell, Court, Verdict
+from tests.faults.judge import Cell, FaultRunner, Verdict
 from tests.faults.proxy import FAULTS, FaultyProxy
 from tests.faults.scenarios import SCENARIOS, World
 
-# At each request that changes something; of the others four in turn.
-_CHANGING = [
+# At each request that changes something, with a fifth of the other faults in turn.
+_AT_CHANGES = [
     *(
         "drop-before",
         "drop-after",
@@ -29,32 +29,32 @@ _CHANGING = [
     *("502-after", "html-before", "html-after", "list", "empty", "bomb", "down-502"),
     *("SIGINT-before", "SIGINT-after", "SIGKILL-before", "SIGKILL-after"),
 ]
-# At a request that changes nothing, whether it arrived makes no difference. After the first change:
-_LOOKING = ["404", "500-before", "html-before", "list", "down-502", "SIGINT-before", "SIGKILL-before"]
-# And where nothing was changed yet; of the others one in turn.
-_LOOKING_FIRST = ["500-before", "html-before", "down-502", "SIGINT-before"]
-_LOOKING_IN_TURN = [
+# At reads after the first change. Whether a read reached the server makes no difference.
+_AT_READS = ["404", "500-before", "html-before", "list", "down-502", "SIGINT-before", "SIGKILL-before"]
+# At reads before the first change, with one of the next list in turn.
+_AT_FIRST_READS = ["500-before", "html-before", "down-502", "SIGINT-before"]
+_AT_FIRST_READS_IN_TURN = [
     *("drop-before", "drip", "truncated", "403", "502-before", "null", "users-list", "empty"),
     *("redirect-before", "bomb", "delay-before", "SIGTERM-before"),
 ]
 
 
-def cells_of(court: Court, scenario: str, *, thorough: bool) -> list[Cell]:
-    """All positions of a scenario, each with the faults that make sense there."""
-    cells, changed, looked_at = [], False, set[str]()
-    for number, passed in enumerate(court.requests_of(scenario), start=1):
-        others = [name for name in FAULTS if name not in _CHANGING]
+def cells_of(runner: FaultRunner, scenario: str, *, thorough: bool) -> list[Cell]:
+    """Return the cells of a scenario: each request, with the faults that make sense there."""
+    cells, changed, read_paths = [], False, set[str]()
+    for number, request in enumerate(runner.requests_of(scenario), start=1):
+        others = [name for name in FAULTS if name not in _AT_CHANGES]
         if thorough:
             faults = list(FAULTS)
-        elif passed.changes:
-            changed, looked_at = True, set()
-            faults = _CHANGING + others[number % 5 :: 5]
-        elif passed.path in looked_at:
-            continue  # it asks again and again until something is so
+        elif request.changes:
+            changed, read_paths = True, set()
+            faults = _AT_CHANGES + others[number % 5 :: 5]
+        elif request.path in read_paths:
+            continue  # the command polls this path
         else:
-            looked_at.add(passed.path)
-            faults = _LOOKING if changed else _LOOKING_FIRST
-            faults = faults + _LOOKING_IN_TURN[number % len(_LOOKING_IN_TURN) :][:1]
+            read_paths.add(request.path)
+            faults = _AT_READS if changed else _AT_FIRST_READS
+            faults = faults + _AT_FIRST_READS_IN_TURN[number % len(_AT_FIRST_READS_IN_TURN) :][:1]
         cells += [Cell(scenario, fault, "any", number) for fault in faults]
     return cells
 
@@ -66,13 +66,13 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--every", type=int, default=1, help="only each N-th cell")
     parser.add_argument("--thorough", action="store_true", help="every fault at every position")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show what was said in each wrong cell")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the output of each wrong cell")
     options = parser.parse_args()
     started = time.monotonic()
     verdicts: list[Verdict] = []
-    # An audit looks at all rooms of its server: it has one to itself, with few.
+    # An audit reads all rooms of its server, so it gets a separate one with few rooms.
     for scenarios in (set(SCENARIOS) - {"audit"}, {"audit"}):
-        chosen = [one for one in options.scenario or SCENARIOS if one in scenarios]
+        chosen = [name for name in options.scenario or SCENARIOS if name in scenarios]
         if chosen:
             with Homeserver() as server:
                 verdicts += _run_all(server, chosen, options)
@@ -83,17 +83,17 @@ def main() -> int:
 
 def _run_all(server: Homeserver, scenarios: list[str], options: argparse.Namespace) -> list[Verdict]:
     with FaultyProxy(server.url) as proxy:
-        court = Court(World(server, "count"), proxy)
-        cells = [cell for name in scenarios for cell in cells_of(court, name, thorough=options.thorough)]
+        runner = FaultRunner(World(server, "count"), proxy)
+        cells = [cell for name in scenarios for cell in cells_of(runner, name, thorough=options.thorough)]
     cells = [cell for cell in cells[:: options.every] if not options.fault or cell.fault in options.fault]
     worlds = [World(server, f"w{number}") for number in range(options.workers)]
     todo, verdicts = iter(cells), list[Verdict]()
 
     def work(world: World) -> None:
         with FaultyProxy(server.url) as proxy:
-            court = Court(world, proxy)
+            runner = FaultRunner(world, proxy)
             while (cell := next(todo, None)) is not None:
-                verdict = court.judge(cell)
+                verdict = runner.run_cell(cell)
                 verdicts.append(verdict)
                 if len(verdicts) % 100 == 0:
                     print(f"[{len(verdicts)}/{len(cells)}]", file=sys.stderr, flush=True)  # noqa: T201

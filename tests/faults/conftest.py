@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.sandbox.homeserver import Homeserver
-from tests.faults.judge import Court
+from tests.faults.judge import FaultRunner
 from tests.faults.proxy import FaultyProxy
 from tests.faults.scenarios import World
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def quiet_court() -> Iterator[Court]:
-    """Another, for an audit: it looks at all rooms, and there are few."""
+def audit_runner() -> Iterator[FaultRunner]:
+    """A runner for audits: an audit reads all rooms, so this homeserver has few."""
     with Homeserver() as server, FaultyProxy(server.url) as proxy:
-        yield Court(World(server, "quiet"), proxy)
+        yield FaultRunner(World(server, "audit"), proxy)
 
 
 @pytest.fixture(scope="session")
-def court() -> Iterator[Court]:
-    """A homeserver of its own, with the proxy before it."""
+def runner() -> Iterator[FaultRunner]:
+    """A runner with a separate homeserver, and the proxy in front of it."""
     with Homeserver() as server, FaultyProxy(server.url) as proxy:
-        yield Court(World(server, "test"), proxy)
+        yield FaultRunner(World(server, "test"), proxy)

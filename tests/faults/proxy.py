@@ -1,4 +1,4 @@
-"""A way to the homeserver on which one request, or all from one on, meet a fault."""
+"""A proxy to the homeserver that injects a fault into one request, or also into all later ones."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ READING = frozenset({"GET", "HEAD"})
 _JSON = "application/json"
 _HTML = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>nginx</body></html>"
 _BOMB = 512 * 1024 * 1024  # bytes that the bomb unpacks to
-_KEPT = frozenset({"authorization", "content-type", "user-agent", "accept"})
+_FORWARDED_HEADERS = frozenset({"authorization", "content-type", "user-agent", "accept"})
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to a request.
+    """A fault that the proxy injects into a request.
 
     Attributes:
         name: its name in the table.
-        lost: the request does not reach the server. Otherwise the server answers, and its answer is lost.
-        lasting: it happens to every request from that one on, until the command ends.
+        lost: the request does not reach the server. Otherwise the server carries it out, and its answer is
+            replaced or lost.
+        lasting: every request from that one on gets the fault, until the command ends.
         status: an HTTP status instead of the answer.
         body: a body instead of the answer's.
-        how: what is done to the connection: ``cut`` ``delay`` ``drip`` ``truncate`` ``redirect`` ``bomb``.
-        signal: sent to the command as the request arrives, or, where it is not ``lost``, after the server
-            has answered and before the command knows.
+        how: the fault of the answer: ``cut``, ``delay``, ``drip``, ``truncate``, ``redirect`` or ``bomb``.
+        signal: a signal for the command. If the request is ``lost``, it is sent when the request arrives;
+            otherwise after the server has answered, and before the command gets the answer.
     """
 
     name: str
@@ -97,16 +98,16 @@ FAULTS = {fault.name: fault for fault in _faults()}
 
 @functools.cache
 def _bomb() -> bytes:
-    """JSON that is small on the wire only; made in parts, for its size must not be ours."""
-    part, packer = b" " * 2**20, zlib.compressobj(9, wbits=31)
-    parts = [packer.compress(b"[")]
-    parts += [packer.compress(part) for _ in range(_BOMB // len(part))]
-    return b"".join([*parts, packer.compress(b"]"), packer.flush()])
+    """Return JSON that is small only while it is compressed; it is made in parts to save memory."""
+    part, compressor = b" " * 2**20, zlib.compressobj(9, wbits=31)
+    parts = [compressor.compress(b"[")]
+    parts += [compressor.compress(part) for _ in range(_BOMB // len(part))]
+    return b"".join([*parts, compressor.compress(b"]"), compressor.flush()])
 
 
 @dataclass(frozen=True)
-class Passed:
-    """A request that came by."""
+class ProxiedRequest:
+    """A request that the proxy has received."""
 
     method: str
     path: str
@@ -118,7 +119,7 @@ class Passed:
 
 @dataclass
 class Answer:
-    """What goes back to the command."""
+    """An answer to the command."""
 
     status: int
     body: bytes
@@ -134,26 +135,28 @@ class Answer:
 
 
 class FaultyProxy:
-    """Passes requests on to a server, in a thread of its own; as a context manager it is stopped on exit."""
+    """A proxy that forwards requests to a server from a separate thread, until its context ends."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._upstream = parts.hostname or "", parts.port or 80
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self.patience = 2.0  # seconds: what the command waits for an answer
-        self.arm(None, lambda _seen, _one: False)
+        self.client_timeout = 2.0  # seconds that the command waits for an answer
+        self.set_fault(None, lambda _requests, _request: False)
 
-    def arm(self, fault: Fault | None, strikes: Callable[[list[Passed], Passed], bool]) -> None:
-        """Begin anew: forget the requests; ``strikes`` tells which one meets the fault."""
-        self.fault, self._strikes = fault, strikes
-        self.seen: list[Passed] = []
-        self.met = 0
-        self.struck: list[Passed] = []
+    def set_fault(
+        self, fault: Fault | None, is_target: Callable[[list[ProxiedRequest], ProxiedRequest], bool]
+    ) -> None:
+        """Forget the requests, and set the next fault; ``is_target`` says which request gets it."""
+        self.fault, self._is_target = fault, is_target
+        self.requests: list[ProxiedRequest] = []
+        self.fault_count = 0
+        self.faulted: list[ProxiedRequest] = []
         self.pid: int | None = None
 
     def __enter__(self) -> Self:
-        _bomb()  # made now: it takes longer than a command waits
+        _bomb()  # cached now: making it takes longer than a command waits
         self._thread.start()
         starting = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**20)
         self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
@@ -175,58 +178,57 @@ class FaultyProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while await self._one(reader, writer):
+            while await self._handle_request(reader, writer):
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.transport.abort()
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _handle_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ", 2)
         headers = {
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])
         }
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        passed = Passed(method, path)
-        fault = self._fault_of(passed)
+        fault = self._fault_of(ProxiedRequest(method, path))
         if fault is not None and fault.lost:
-            self._strike(fault)
+            self._send_signal(fault)
             if fault.signal is None:
                 return await self._answer(writer, fault, Answer(200, b"{}"))
             if fault.signal == signal.SIGKILL:
                 return False
-        # Whatever becomes of the command, the server is not disturbed in what it does.
-        answer = await asyncio.shield(self._pass_on(method, path, headers, body))
+        # The server carries out the request even if the command ends.
+        answer = await asyncio.shield(self._forward(method, path, headers, body))
         if fault is None or fault.lost:
             return await self._write(writer, answer)
-        self._strike(fault)
+        self._send_signal(fault)
         return await self._answer(writer, fault, answer)
 
-    def _fault_of(self, passed: Passed) -> Fault | None:
+    def _fault_of(self, request: ProxiedRequest) -> Fault | None:
         fault = self.fault
-        self.seen.append(passed)
-        if fault is None or (self.met and not fault.lasting):
+        self.requests.append(request)
+        if fault is None or (self.fault_count and not fault.lasting):
             return None
-        if not self.met and not self._strikes(self.seen, passed):
+        if not self.fault_count and not self._is_target(self.requests, request):
             return None
-        self.met += 1
-        self.struck.append(passed)
+        self.fault_count += 1
+        self.faulted.append(request)
         return fault
 
-    def _strike(self, fault: Fault) -> None:
+    def _send_signal(self, fault: Fault) -> None:
         if fault.signal is not None and self.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, fault.signal)
 
-    async def _pass_on(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    async def _forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         reader, writer = await asyncio.open_connection(*self._upstream, limit=2**26)
         try:
             # HTTP/1.0: the answer comes in one piece and ends with the connection.
             lines = [
                 f"{method} {path} HTTP/1.0",
-                *(f"{name}: {headers[name]}" for name in _KEPT & set(headers)),
+                *(f"{name}: {headers[name]}" for name in _FORWARDED_HEADERS & set(headers)),
             ]
             if body or method not in READING:
                 lines.append(f"content-length: {len(body)}")
@@ -247,7 +249,7 @@ class FaultyProxy:
         if fault.how == "cut":
             return False
         if fault.how == "delay":
-            await asyncio.sleep(self.patience + 1.5)
+            await asyncio.sleep(self.client_timeout + 1.5)
         if fault.how == "redirect":
             here = f"Location: {self.url}/somewhere/else\r\n"
             return await self._write(writer, Answer(302, b"", extra=here))

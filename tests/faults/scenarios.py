@@ -1,4 +1,4 @@
-"""What is done while something goes wrong: a situation, a command, and how its goal looks in the state."""
+"""The scenarios of the fault tests: a situation, a command, and the state that it should reach."""
 
 from __future__ import annotations
 
@@ -20,63 +20,64 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
     from tests.faults.state import State
 
-_numbers = itertools.count(1)
+_counter = itertools.count(1)
 
 
 @dataclass
 class Case:
-    """A situation that has been brought about.
+    """A prepared situation, and a command for it.
 
     Attributes:
         arguments: the command.
-        people: those whose state is looked at.
-        goal: tells from the state before and now whether what was asked for is so.
-        ours: the room, if there is one, in which memberships and levels may change.
-        target: the account, if there is one, that may change.
-        may_move: everybody's membership of that room and of one new room may change.
-        result: what is wrong about the output of a command that ends with 0, where it is asked for facts.
+        users: the users whose state is read.
+        goal: whether the request is carried out, from the state before and now.
+        room: the room, if any, whose memberships and levels may change.
+        account: the account, if any, that may change.
+        may_move: the membership of all users in that room and in one new room may change.
+        check_output: returns the mistakes in the output of a command that only reads, and ends with 0.
     """
 
     arguments: list[str]
-    people: list[str]
+    users: list[str]
     goal: Callable[[State, State], bool]
-    ours: str | None = None
-    target: str | None = None
+    room: str | None = None
+    account: str | None = None
     may_move: bool = False
-    result: Callable[[str], list[str]] | None = None
+    check_output: Callable[[str], list[str]] | None = None
 
 
 @dataclass
 class World:
-    """A server and its people, for one case after the other."""
+    """A server and its users, for cases that run one after another."""
 
     server: Homeserver
     name: str
-    regulars: list[Person] = field(default_factory=list)
+    users: list[Person] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.chief = self.server.register(f"chief-{self.name}", admin=True)
+        self.operator = self.server.register(f"operator-{self.name}", admin=True)
         self.alice, self.bob = (self.server.register(f"{name}-{self.name}") for name in ("alice", "bob"))
         self.findings: list[str] = []
-        assert self.server.admin.user_id  # one account more, from the beginning
-        self.regulars = [self.chief, self.alice, self.bob]
+        assert self.server.admin.user_id  # creates this account now, not in the middle of a case
+        self.users = [self.operator, self.alice, self.bob]
         self.alice.make_room("Lost", members=[self.bob], left=[self.alice])  # an audit finds it
 
-    def someone(self, name: str) -> Person:
-        return self.server.register(f"{name}-{self.name}-{next(_numbers)}")
+    def new_user(self, name: str) -> Person:
+        """Register a user for one case."""
+        return self.server.register(f"{name}-{self.name}-{next(_counter)}")
 
     def case(self, arguments: list[str], goal: Callable[[State, State], bool], *others: str) -> Case:
-        return Case(arguments, [*(who.user_id for who in self.regulars), *others], goal)
+        return Case(arguments, [*(who.user_id for who in self.users), *others], goal)
 
     def read(self, case: Case) -> State:
-        now = state.read(self.server.directory / "homeserver.db", case.people)
-        # Tokens belong to no user: those of other cases are none of this one's business.
+        now = state.read(self.server.directory / "homeserver.db", case.users)
+        # Registration tokens belong to no user, so those of other workers are left out.
         now.tokens = {token for token in now.tokens if f"-{self.name}-" in token}
         return now
 
 
-def _regained(world: World, room: str) -> Callable[[State, State], bool]:
-    me = world.chief.user_id
+def _is_recovered(world: World, room: str) -> Callable[[State, State], bool]:
+    me = world.operator.user_id
 
     def goal(_before: State, now: State) -> bool:
         levels = now.levels.get(room, {}).get("users", {})
@@ -87,8 +88,8 @@ def _regained(world: World, room: str) -> Callable[[State, State], bool]:
 
 def _make_admin(world: World, room: str, *options: str, other: Person | None = None) -> Case:
     arguments = ["room", "make-admin", room, "--yes", "-o", "json", *options]
-    case = world.case(arguments, _regained(world, room), *([other.user_id] if other else []))
-    case.ours = room
+    case = world.case(arguments, _is_recovered(world, room), *([other.user_id] if other else []))
+    case.room = room
     return case
 
 
@@ -102,16 +103,16 @@ def impersonate(world: World) -> Case:
 
 
 def reactivate(world: World) -> Case:
-    """The only one who could help is deactivated, and has left."""
-    dora = world.someone("dora")
+    """The only user with power is deactivated, and has left."""
+    dora = world.new_user("dora")
     room = dora.make_room(members=[world.bob])
     accounts.deactivate(world.server.admin, dora, erase=False)
     return _make_admin(world, room, "--allow", "reactivate", other=dora)
 
 
 def unlock(world: World) -> Case:
-    """The only one who could help is locked, and has left."""
-    lara = world.someone("lara")
+    """The only user with power is locked, and has left."""
+    lara = world.new_user("lara")
     room = lara.make_room(members=[world.bob], left=[lara])
     world.server.admin.modify_user(lara, locked=True)
     return _make_admin(world, room, "--allow", "reactivate", other=lara)
@@ -119,8 +120,8 @@ def unlock(world: World) -> Case:
 
 def replace(world: World) -> Case:
     room = world.alice.make_room("The old one", members=[world.bob])
-    chief = world.chief.user_id
-    arguments = ["room", "replace", room, "--admin", chief, "--confirm", room, "--anyway", "--no-block"]
+    operator = world.operator.user_id
+    arguments = ["room", "replace", room, "--admin", operator, "--confirm", room, "--anyway", "--no-block"]
 
     def goal(before: State, now: State) -> bool:
         new = now.rooms - before.rooms
@@ -129,14 +130,14 @@ def replace(world: World) -> Case:
         (new_room,) = new
         levels = now.levels.get(new_room, {})
         return (
-            all(now.memberships.get((who.user_id, new_room)) == "join" for who in world.regulars)
-            and chief in {*levels.get("users", {}), now.creators[new_room]}
+            all(now.memberships.get((who.user_id, new_room)) == "join" for who in world.users)
+            and operator in {*levels.get("users", {}), now.creators[new_room]}
             and levels.get("users_default", 0) == 0
             and now.join_rules.get(new_room) == "invite"
         )
 
     case = world.case([*arguments, "-o", "json"], goal)
-    case.ours, case.may_move = room, True
+    case.room, case.may_move = room, True
     return case
 
 
@@ -148,7 +149,7 @@ def set_power(world: World) -> Case:
         return bool(now.levels[room]["users"].get(bob) == 50)
 
     case = world.case(arguments, goal)
-    case.ours = room
+    case.room = room
     return case
 
 
@@ -161,7 +162,7 @@ def demote(world: World) -> Case:
         return bool(now.levels[room]["users"].get(bob, 0) == 0)
 
     case = world.case(arguments, goal)
-    case.ours = room
+    case.room = room
     return case
 
 
@@ -172,12 +173,12 @@ def delete(world: World) -> Case:
         return room not in now.rooms and not now.rooms - before.rooms
 
     case = world.case(["room", "delete", room, "--yes", "-o", "json"], goal)
-    case.ours, case.may_move = room, True
+    case.room, case.may_move = room, True
     return case
 
 
 def deactivate(world: World) -> Case:
-    zed = world.someone("zed")
+    zed = world.new_user("zed")
     room, user = world.alice.make_room(members=[zed]), zed.user_id
 
     def goal(_before: State, now: State) -> bool:
@@ -185,18 +186,18 @@ def deactivate(world: World) -> Case:
         return deactivated and (user, room) not in now.memberships and user not in now.sessions
 
     case = world.case(["user", "deactivate", user, "--yes", "-o", "json"], goal, user)
-    case.ours, case.target = room, user
+    case.room, case.account = room, user
     return case
 
 
 def create(world: World) -> Case:
-    user = f"@new-{world.name}-{next(_numbers)}:{world.server.server_name}"
+    user = f"@new-{world.name}-{next(_counter)}:{world.server.server_name}"
 
     def goal(_before: State, now: State) -> bool:
         return user in now.accounts and not now.accounts[user][0]
 
     case = world.case(["user", "create", user, "--displayname", "New", "-o", "json"], goal, user)
-    case.target = user
+    case.account = user
     return case
 
 
@@ -210,31 +211,31 @@ def media(world: World) -> Case:
 
 
 def token_create(world: World) -> Case:
-    token = f"new-{world.name}-{next(_numbers)}"
+    token = f"new-{world.name}-{next(_counter)}"
     arguments = ["registration-token", "create", token, "--uses", "1", "-o", "json"]
     return world.case(arguments, lambda _before, now: token in now.tokens)
 
 
 def token_delete(world: World) -> Case:
-    token = f"old-{world.name}-{next(_numbers)}"
+    token = f"old-{world.name}-{next(_counter)}"
     world.server.admin.call("POST", "/_synapse/admin/v1/registration_tokens/new", {"token": token})
     arguments = ["registration-token", "delete", token, "--yes", "-o", "json"]
     return world.case(arguments, lambda _before, now: token not in now.tokens)
 
 
 def audit(world: World) -> Case:
-    """Asked for facts: what is found is right, or it is said that not everything was looked at."""
+    """The findings are right, or the audit says that it is incomplete."""
     arguments = ["audit", "--fail-on", "never", "-o", "json"]
 
-    def result(stdout: str) -> list[str]:
+    def check_output(stdout: str) -> list[str]:
         report = json.loads(stdout)
-        found = sorted(f"{one['rule']} {one['subject']['id']}" for one in report["findings"])
+        found = sorted(f"{finding['rule']} {finding['subject']['id']}" for finding in report["findings"])
         if not world.findings:
             world.findings = found
         return [] if found == world.findings else [f"found {found} rather than {world.findings}"]
 
     case = world.case(arguments, lambda before, now: before == now)
-    case.result = result
+    case.check_output = check_output
     return case
 
 
@@ -256,13 +257,13 @@ SCENARIOS: dict[str, Callable[[World], Case]] = {
 }
 
 
-def forget(world: World, case: Case, before: State) -> None:
-    """Put what a case has left right again, so that the next one finds the people as they were."""
+def clean_up(world: World, case: Case, before: State) -> None:
+    """Revert what a case has left, so that the next case finds the users unchanged."""
     admin = world.server.admin
     for user in before.limits.keys() ^ world.read(case).limits.keys():
         admin.call("DELETE", f"/_synapse/admin/v1/users/{encoded(user)}/override_ratelimit")
     database = world.server.directory / "homeserver.db"
     with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
-        marks = ",".join("?" * len(case.people))
+        marks = ",".join("?" * len(case.users))
         query = f"DELETE FROM access_tokens WHERE puppets_user_id IN ({marks})"
-        connection.execute(query, case.people)
+        connection.execute(query, case.users)

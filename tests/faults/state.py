@@ -1,4 +1,4 @@
-"""What holds on a server, read from its database: not through synadmin, not through the API."""
+"""The state of a server, read from its database and not through synadmin or the API."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class State:
-    """A moment of the server, as far as a case touches it.
+    """The state of the server for the users and rooms of a case.
 
     Attributes:
-        accounts: of each account the columns that matter; missing where there is none.
-        memberships: of each pair of user and room the membership, unless it is over.
-        levels: of each room its power levels; missing where it has none, or is gone.
-        join_rules: of each room its join rule.
-        creators: of each room its creator.
-        limits: of each user the rate limit override.
-        borrowed: how many tokens there are that act as one of the users.
-        sessions: how many tokens of its own each user has.
+        accounts: the relevant columns of each account, by user id.
+        memberships: the membership of each user in each room, without those that left.
+        levels: the power levels of each room that has them.
+        join_rules: the join rule of each room.
+        creators: the creator of each room.
+        limits: the rate limit override of each user.
+        impersonation_tokens: how many tokens of an admin act as one of the users.
+        sessions: how many access tokens each user has.
         rooms: the rooms that exist.
         media: the media of the users.
         tokens: the registration tokens.
@@ -37,14 +37,14 @@ class State:
     join_rules: dict[str, str] = field(default_factory=dict)
     creators: dict[str, str] = field(default_factory=dict)
     limits: dict[str, tuple[int, int]] = field(default_factory=dict)
-    borrowed: int = 0
+    impersonation_tokens: int = 0
     sessions: dict[str, int] = field(default_factory=dict)
     rooms: set[str] = field(default_factory=set)
     media: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
 
     def differences(self, other: State) -> list[str]:
-        """What is not the same, with both values."""
+        """Return each difference with both values."""
         found = []
         for name, mine in vars(self).items():
             theirs = getattr(other, name)
@@ -60,7 +60,7 @@ class State:
 
 
 def last_expiry(database: Path, users: Iterable[str]) -> float:
-    """When the last token that acts as one of the users expires; infinity where one never does."""
+    """Return when the last impersonation token of the users expires; infinity if one never expires."""
     users = list(users)
     marks = ",".join("?" * len(users))
     query = f"SELECT valid_until_ms FROM access_tokens WHERE puppets_user_id IN ({marks})"
@@ -83,7 +83,7 @@ def read(database: Path, users: Iterable[str]) -> State:
             "SELECT name, deactivated, admin, locked, suspended, shadow_banned, password_hash IS NULL"
             " FROM users WHERE name IN (MARKS)"
         ):
-            state.accounts[name] = tuple(bool(one) for one in columns)
+            state.accounts[name] = tuple(bool(value) for value in columns)
         for user, room, membership in rows(
             "SELECT user_id, room_id, membership FROM local_current_membership WHERE user_id IN (MARKS)"
         ):
@@ -113,14 +113,17 @@ def read(database: Path, users: Iterable[str]) -> State:
             " WHERE user_id IN (MARKS)"
         ):
             state.limits[user] = (limit[0], limit[1])
-        ((state.borrowed,),) = rows("SELECT count(*) FROM access_tokens WHERE puppets_user_id IN (MARKS)")
+        ((state.impersonation_tokens,),) = rows(
+            "SELECT count(*) FROM access_tokens WHERE puppets_user_id IN (MARKS)"
+        )
         for user, count in rows(
             "SELECT user_id, count(*) FROM access_tokens WHERE puppets_user_id IS NULL AND user_id IN (MARKS)"
             " GROUP BY user_id"
         ):
             state.sessions[user] = count
         state.media = {
-            one for (one,) in rows("SELECT media_id FROM local_media_repository WHERE user_id IN (MARKS)")
+            media_id
+            for (media_id,) in rows("SELECT media_id FROM local_media_repository WHERE user_id IN (MARKS)")
         }
-        state.tokens = {one for (one,) in rows("SELECT token FROM registration_tokens", [])}
+        state.tokens = {token for (token,) in rows("SELECT token FROM registration_tokens", [])}
     return state

@@ -1,4 +1,4 @@
-"""Each change of each command meets a fault, and what the command then says is so.
+"""A fault at each change of each command: the command reports the true outcome.
 
 `make faults` does the same with every fault at every request.
 """
@@ -18,11 +18,11 @@ from tests.faults.scenarios import SCENARIOS, set_power, token_create
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.faults.judge import Court
+    from tests.faults.judge import FaultRunner
 
-# The answer of the server is lost, is another one, or the command ends before it has read it.
+# The answer of the server is lost or replaced, or the command ends before it reads the answer.
 _LOST = ["drop-after", "500-after", "html-after", "403", "SIGINT-after", "SIGKILL-after"]
-_SINGLE = ["delete", "deactivate", "create", "media", "token-create", "token-delete"]
+_ONE_CHANGE = ["delete", "deactivate", "create", "media", "token-create", "token-delete"]
 
 
 def _cells() -> Iterator[Cell]:
@@ -37,13 +37,13 @@ def _cells() -> Iterator[Cell]:
     yield from at_changes("replace", 3, ["500-before", "html-after", "SIGKILL-after"])
     yield from at_changes("set-power", 3, ["drop-after", "500-before", "html-after", "SIGKILL-after"])
     yield from at_changes("demote", 3, ["403", "SIGHUP-after", "list"])
-    for scenario in _SINGLE:
+    for scenario in _ONE_CHANGE:
         yield from at_changes(scenario, 1, _LOST)
-    # The first look after the change, and the one before anything.
+    # Reads: before the change, and after it.
     for scenario, fault in product(["deactivate", "media", "token-delete"], ["500-before", "null"]):
-        yield Cell(scenario, fault, "look", 1)
+        yield Cell(scenario, fault, "read", 1)
     for scenario in ("create", "token-delete"):
-        yield Cell(scenario, "html-after", "look", 3)
+        yield Cell(scenario, "html-after", "read", 3)
     for fault in ("drip", "bomb", "delay-after", "truncated", "redirect-after", "401", "users-list"):
         yield Cell("token-create", fault, "change", 1)
 
@@ -52,8 +52,8 @@ CELLS = list(_cells())
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_outcome_after_a_fault_is_true_and_nothing_temporary_remains(court: Court, cell: Cell) -> None:
-    verdict = court.judge(cell)
+def test_outcome_after_a_fault_is_true_and_nothing_temporary_remains(runner: FaultRunner, cell: Cell) -> None:
+    verdict = runner.run_cell(cell)
     assert verdict.met, f"the run has no such request: {verdict}"
     assert verdict.ok, str(verdict)
 
@@ -61,50 +61,51 @@ def test_outcome_after_a_fault_is_true_and_nothing_temporary_remains(court: Cour
 @pytest.mark.parametrize(
     "fault", ["drop-before", "500-before", "html-after", "users-list", "drip", "SIGTERM-before"]
 )
-def test_audit_is_right_or_says_that_it_is_incomplete(quiet_court: Court, fault: str) -> None:
-    verdict = quiet_court.judge(Cell("audit", fault, "look", 3))
+def test_audit_is_right_or_says_that_it_is_incomplete(audit_runner: FaultRunner, fault: str) -> None:
+    verdict = audit_runner.run_cell(Cell("audit", fault, "read", 3))
     assert verdict.met
     assert verdict.ok, str(verdict)
 
 
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name != "audit"])
-def test_every_command_reaches_its_goal_without_a_fault(court: Court, scenario: str) -> None:
-    assert court.requests_of(scenario)
+def test_every_command_reaches_its_goal_without_a_fault(runner: FaultRunner, scenario: str) -> None:
+    assert runner.requests_of(scenario)
 
 
-def test_judge_detects_temporary_changes_that_remain(court: Court) -> None:
-    """The judge itself: a token, a membership, an account state and a limit that stay are found."""
-    world = court.world
+def test_judge_detects_temporary_changes_that_remain(runner: FaultRunner) -> None:
+    """A token, a membership, an account state and a rate limit that remain are found."""
+    world = runner.world
     case = set_power(world)
     before = world.read(case)
     assert left_over(case, before, before) == []
     login = f"/_synapse/admin/v1/users/{world.bob.user_id}/login"
-    token = world.chief.call("POST", login, {})["access_token"]
+    token = world.operator.call("POST", login, {})["access_token"]
     limits = f"/_synapse/admin/v1/users/{world.bob.user_id}/override_ratelimit"
-    world.chief.call("POST", limits, {"messages_per_second": 0, "burst_count": 0})
-    world.chief.suspend(world.bob)
-    assert case.ours is not None
+    world.operator.call("POST", limits, {"messages_per_second": 0, "burst_count": 0})
+    world.operator.suspend(world.bob)
+    assert case.room is not None
     world.bob.synapse.client_server.transport.close()
     found = left_over(case, before, world.read(case))
-    world.chief.suspend(world.bob, suspended=False)
-    world.chief.call("DELETE", limits)
-    world.bob.leave(case.ours)  # type: ignore[arg-type]
+    world.operator.suspend(world.bob, suspended=False)
+    world.operator.call("DELETE", limits)
+    world.bob.leave(case.room)  # type: ignore[arg-type]
     found += left_over(case, before, world.read(case))
     assert token
     assert {line.partition(" ")[0].rstrip(":") for line in found} == {
         "accounts",
         "limits",
-        "borrowed",
+        "impersonation_tokens",
         "memberships",
     }
 
 
-def test_judge_detects_a_false_done(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The judge itself."""
-    monkeypatch.setattr(judge, "_SETTLED", 0)
+def test_judge_detects_a_false_done(runner: FaultRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge, "_SETTLE_TIME", 0)
     monkeypatch.setitem(
         SCENARIOS,
         "token-create",
         lambda world: replace(token_create(world), goal=lambda _before, _now: False),
     )
-    assert court.judge(Cell("token-create", "none", "any", 0)).wrong == ["says done, and it is not so"]
+    assert runner.run_cell(Cell("token-create", "none", "any", 0)).wrong == [
+        "says done, and the goal is not reached"
+    ]

@@ -1,1 +1,1 @@
-"""Random inputs against everything that reads what others write."""
+"""Random inputs for everything that reads external data."""

@@ -30,7 +30,7 @@ def fuzz(inputs: int, seed: int) -> tuple[Counter[str], Counter[str], list[str]]
                     target(random.Random(f"{seed} {name} {number}"))
                 except (SynadminError, click.ClickException):
                     refused[name] += 1
-                except Exception:  # noqa: BLE001  this is what is looked for
+                except Exception:  # noqa: BLE001  the crashes that fuzzing looks for
                     crashes.append(
                         f"{name}, input {number} of seed {seed}:\n{traceback.format_exc(limit=-4)}"
                     )

@@ -1,6 +1,6 @@
-"""What is fuzzed: each target takes a source of randomness, makes an input, and feeds it to the product.
+"""The targets: each makes an input from a random generator, and passes it to a part of synadmin.
 
-A target raises :class:`SynadminError` or the documented error of its function where the input is refused.
+A target raises :class:`SynadminError`, or the documented error of its function, if the input is refused.
 """
 
 from __future__ import annotations
@@ -75,56 +75,56 @@ CONTROL = (
     '[rooms.settings]\nserver_acl = { deny = ["x"] }\n[rooms.heirs]\nusers = ["board"]\nafter = "1d"\n'
 )
 CSV = "user_id,displayname\n@alice:example.org,Alice\n"
-OLD = '{"id":"r-1","run":"r","server":"http://x","method":"PUT","path":"/p","restoring":{"method":"PUT","path":"/q"}}\n'
+OLD_JOURNAL = '{"id":"r-1","run":"r","server":"http://x","method":"PUT","path":"/p","restoring":{"method":"PUT","path":"/q"}}\n'
 BASELINE = '{"version":1,"server_name":"example.org","findings":[]}'
 
 
 def text(rng: Rng, *valid: str) -> str:
-    """Return a valid text that was changed in a few places, or pieces at random."""
+    """Return a valid text with a few random changes, or random pieces."""
     if not valid or rng.random() < 0.2:
         return "".join(rng.choices(PIECES, k=rng.randrange(12)))
     value = rng.choice(valid)
     for _ in range(rng.randrange(4)):
-        place = rng.randrange(len(value) + 1)
-        value = value[:place] + rng.choice(PIECES) + value[place + rng.randrange(3) :]
+        position = rng.randrange(len(value) + 1)
+        value = value[:position] + rng.choice(PIECES) + value[position + rng.randrange(3) :]
     return value
 
 
 def mutated(rng: Rng, *valid: bytes) -> bytes:
-    """Return valid bytes that were changed, cut or repeated in a few places."""
+    """Return valid bytes with a few random changes, cuts or repetitions."""
     value = bytearray(rng.choice(valid))
     for _ in range(rng.randrange(5)):
-        place = rng.randrange(len(value) + 1)
+        position = rng.randrange(len(value) + 1)
         kind = rng.randrange(4)
         if kind == 0:
-            value[place : place + 1] = rng.randbytes(1)
+            value[position : position + 1] = rng.randbytes(1)
         elif kind == 1:
-            del value[place : place + rng.randrange(1, 12)]
+            del value[position : position + rng.randrange(1, 12)]
         elif kind == 2:
-            value[place:place] = rng.choice(
+            value[position:position] = rng.choice(
                 [b"9" * 20, b"\r\n", b"\0", b"-", b"{", b"\xff", b"7fffffffffffffff", b": "]
             )
         else:
-            value[place:place] = value[: rng.randrange(len(value) + 1)]
+            value[position:position] = value[: rng.randrange(len(value) + 1)]
     return bytes(value[:4096])
 
 
-def anything(rng: Rng, fields: tuple[str, ...] = (), depth: int = 0) -> Any:  # noqa: ANN401  any JSON
+def any_json(rng: Rng, fields: tuple[str, ...] = (), depth: int = 0) -> Any:  # noqa: ANN401  any JSON
     """Return any JSON value; objects use these field names."""
     kind = rng.randrange(9 if depth < 3 else 6)
     if kind < 6:
         return [None, True, rng.choice([0, -1, 2**63, 2**64, 10**25, 1e300]), "", text(rng, *IDS), 100][kind]
     if kind == 6:
-        return [anything(rng, fields, depth + 1) for _ in range(rng.randrange(3))]
+        return [any_json(rng, fields, depth + 1) for _ in range(rng.randrange(3))]
     chosen = rng.sample(fields, k=min(len(fields), rng.randrange(6)))
-    return {name: anything(rng, fields, depth + 1) for name in [*chosen, text(rng)][: rng.randrange(1, 7)]}
+    return {name: any_json(rng, fields, depth + 1) for name in [*chosen, text(rng)][: rng.randrange(1, 7)]}
 
 
-def shaped(rng: Rng, kind: inspect.Type, depth: int = 0) -> Any:  # noqa: ANN401  any JSON
-    """Return JSON of the shape that a record has; sometimes a part of it is anything."""
+def json_of_type(rng: Rng, kind: inspect.Type, depth: int = 0) -> Any:  # noqa: ANN401  any JSON
+    """Return JSON of a type of records; sometimes a part is any JSON value."""
     if rng.random() < 0.03:
-        return anything(rng)
-    deeper = partial(shaped, rng, depth=depth + 1)
+        return any_json(rng)
+    deeper = partial(json_of_type, rng, depth=depth + 1)
     count = 0 if depth > 4 else rng.randrange(4)
     match kind:
         case inspect.StructType(fields=fields):
@@ -152,7 +152,7 @@ def _leaf(rng: Rng, kind: inspect.Type) -> Any:  # noqa: ANN401  any JSON
         inspect.FloatType: [0, 0.5, 1e300, 1764288000.5],
         inspect.BoolType: [False, True],
     }
-    return rng.choice(numbers[type(kind)]) if type(kind) in numbers else anything(rng)
+    return rng.choice(numbers[type(kind)]) if type(kind) in numbers else any_json(rng)
 
 
 def _json(value: object) -> bytes:
@@ -211,18 +211,18 @@ def read_audit_files(rng: Rng, folder: Path) -> None:
         return
     path = folder / "baseline"
     path.write_bytes(
-        mutated(rng, BASELINE.encode(), _json(anything(rng, ("version", "findings", "history"))))
+        mutated(rng, BASELINE.encode(), _json(any_json(rng, ("version", "findings", "history"))))
     )
     baseline.read(path, may_be_missing=True)
 
 
 def read_control(rng: Rng) -> None:
-    """Read a control file, and what a room says of its settings."""
+    """Parse a control file, or export a setting from the content of a state event."""
     if rng.random() < 0.5:
         control_file.parse(text(rng, CONTROL))
         return
     name = rng.choice([*control_settings.EVENT_TYPES])
-    content = anything(rng, ("join_rule", "allow", "deny", "max_lifetime", "algorithm", "restricted"))
+    content = any_json(rng, ("join_rule", "allow", "deny", "max_lifetime", "algorithm", "restricted"))
     if isinstance(content, dict):
         control_settings.as_written(name, content)
 
@@ -231,16 +231,16 @@ def read_old_journal(rng: Rng, folder: Path) -> None:
     """Read a journal of text lines."""
     path = folder / "journal.jsonl"
     path.write_bytes(
-        mutated(rng, OLD.encode()) + _json(anything(rng, ("id", "run", "restoring", "restores")))
+        mutated(rng, OLD_JOURNAL.encode()) + _json(any_json(rng, ("id", "run", "restoring", "restores")))
     )
     for _ in OldJournal(path):
         pass
 
 
 def read_levels(rng: Rng) -> None:
-    """Ask power levels of any shape."""
+    """Read power levels of any shape."""
     fields = ("users", "events", "users_default", "state_default", "ban", "invite", "@alice:example.org")
-    content = anything(rng, fields)
+    content = any_json(rng, fields)
     users = (ids.UserId("@alice:example.org"),)
     levels = PowerLevels(
         content if isinstance(content, dict) else None, RoomVersion.of(text(rng, "11", "12")), users
@@ -251,7 +251,7 @@ def read_levels(rng: Rng) -> None:
 
 
 def show(rng: Rng) -> None:
-    """Show text of servers: nothing comes out that a terminal obeys."""
+    """Format text from servers: the result has no control characters for a terminal."""
     value = "".join(rng.choices(PIECES, k=rng.randrange(30)))
     shown = wrap(safe_text(value), rng.randrange(1, 60), longest_word=rng.choice([None, 5, 60]))
     table = as_text(
@@ -275,7 +275,7 @@ ENDPOINTS: list[tuple[Endpoint[Any], Any]] = [
 def decode_answers(rng: Rng) -> None:
     """Decode answers and errors of every operation."""
     endpoint, kind = rng.choice(ENDPOINTS)
-    raw = _json(shaped(rng, kind))
+    raw = _json(json_of_type(rng, kind))
     if rng.random() < 0.2:
         error = b'{"errcode":"M_UNKNOWN","error":"x","retry_after_ms":5,"errors":[{"title":"x"}]}'
         raw = mutated(rng, raw, error)
@@ -297,13 +297,13 @@ def read_http(rng: Rng) -> None:
 
 
 class Server:
-    """A server on loopback that answers each connection with the bytes at hand, and hangs up."""
+    """A server on loopback that sends ``answer`` to each connection, and closes it."""
 
     def __init__(self) -> None:
         self.answer = b""
         self._socket = socket.create_server(("127.0.0.1", 0))
         connection = Connection(f"http://127.0.0.1:{self._socket.getsockname()[1]}", timeout=5)
-        self._ways = [
+        self._transports = [
             Transport(connection, wire) for wire in (RequestsWire(connection), FastWire(connection))
         ]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -315,13 +315,13 @@ class Server:
                 client.sendall(self.answer)
 
     def ask(self, rng: Rng) -> None:
-        """Send a request that is never repeated, by one of the two wires."""
+        """Send a request that is never retried, over one of the two wires."""
         self.answer = mutated(rng, ANSWER, CHUNKED)
-        rng.choice(self._ways).send(Endpoint("POST", "/_synapse/admin/v1/x", dict), body={})
+        rng.choice(self._transports).send(Endpoint("POST", "/_synapse/admin/v1/x", dict), body={})
 
 
 def targets(folder: Path) -> Mapping[str, tuple[int, Callable[[Rng], None]]]:
-    """Return the targets by name, with the share in a hundred that each has."""
+    """Return the targets by name, each with its share of the inputs in percent."""
     return {
         "ids": (15, parse_ids),
         "options": (10, parse_options),
