@@ -138,7 +138,7 @@ def draw(rng: random.Random) -> Drawn:
     }
     for name in additional:
         if memberships[name] == "ban":
-            memberships[name] = "left"  # nobody can ban a creator
+            memberships[name] = "left"  # a creator cannot be banned
     memberships[creator] = rng.choice(["join", "join", "left"])
     memberships[UNREGISTERED] = rng.choice(["leave", "leave", "leave", "invite", "ban"])
     in_levels = tuple(
@@ -181,7 +181,7 @@ def draw(rng: random.Random) -> Drawn:
 def _levels(rng: random.Random, names: tuple[str, ...]) -> dict[str, Any]:
     users = {name: rng.choice(LEVELS) for name in rng.sample(names, rng.randint(0, min(4, len(names))))}
     if rng.random() < 0.4:
-        users[rng.choice(names[:3])] = 100  # otherwise most rooms would have no user with power
+        users[rng.choice(names[:3])] = 100  # otherwise most rooms would be without control
     content: dict[str, Any] = {"users": users}
     if rng.random() < 0.04:
         content = {}
@@ -366,7 +366,7 @@ class Comparison:
         return reply
 
     def _check_refusal(self, observation: Observation, refusal: Refusal) -> None:
-        """Check that the target has no control after the Make Room Admin request either."""
+        """Check that the target did not get control from the Make Room Admin request."""
         if refusal.reason in _PROTECTIVE_REFUSALS or self.drawn.target in self.drawn.account_states:
             return
         assert observation.view is not None

@@ -32,10 +32,10 @@ def find_program(name: str, package: str, *folders: Path) -> str:
         folders: more folders to search, besides the PATH and Debian's folders for servers.
     """
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin", *map(str, folders)])
-    found = shutil.which(name, path=path)
-    if found is None:
+    path_of_program = shutil.which(name, path=path)
+    if path_of_program is None:
         pytest.skip(f"{name} is not installed: apt-get install {package}")
-    return found
+    return path_of_program
 
 
 @contextlib.contextmanager

@@ -126,8 +126,8 @@ def document(synadmin: Synadmin, *arguments: str, code: int = 0) -> dict[str, An
     return {**json.loads(answer.stdout)}
 
 
-def by_room(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {record["room_id"]: record for record in found["rooms"]}
+def by_room(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {record["room_id"]: record for record in report["rooms"]}
 
 
 def controllers(admin: Person, room_id: RoomId) -> set[str]:
@@ -151,10 +151,10 @@ def test_control_plan_shows_each_difference_and_changes_nothing(
     bob, carol, dave = (who.user_id for who in (club.bob, club.carol, club.dave))
     before = events_of(homeserver.admin, club)
 
-    found = document(synadmin, "plan", file)
+    report = document(synadmin, "plan", file)
 
-    assert (found["version"], found["unmatched"]) == (1, [])
-    records = by_room(found)
+    assert (report["version"], report["unmatched"]) == (1, [])
+    records = by_room(report)
     assert records.keys() == {*club.rooms.values(), club.space, club.lost}
     by_name = {name: records[room_id] for name, room_id in club.rooms.items()}
     pair = by_name["pair"]
@@ -242,9 +242,9 @@ def test_apply_sets_rooms_and_check_finds_drift(
     exported = str(tmp_path / "exported.toml")
     answer = synadmin("control", "export", exported, "--space", club.space, "--settings")
     assert (answer.code, answer.stdout) == (0, ""), answer.stderr
-    found = document(synadmin, "plan", exported)
-    assert by_room(found).keys() == {*club.rooms.values(), club.space}
-    assert {record["outcome"] for record in found["rooms"]} == {"in-order"}, found
+    report = document(synadmin, "plan", exported)
+    assert by_room(report).keys() == {*club.rooms.values(), club.space}
+    assert {record["outcome"] for record in report["rooms"]} == {"in-order"}, report
 
 
 def test_next_apply_finishes_a_killed_one(
@@ -304,9 +304,9 @@ match = {{ alias = "#no-such-alias-*:{club.alice.server_name}" }}
 """,
         "utf-8",
     )
-    found = document(synadmin, "apply", str(path), "--yes", code=6)
-    assert found["unmatched"] == ["none"]
-    nowhere, record = found["rooms"]
+    report = document(synadmin, "apply", str(path), "--yes", code=6)
+    assert report["unmatched"] == ["none"]
+    nowhere, record = report["rooms"]
     assert (nowhere["outcome"], nowhere["reason"]) == ("refused", "unknown-room")
     assert (record["outcome"], record["reason"]) == ("pending", None)
     assert controllers(homeserver.admin, room_id) == {
@@ -316,8 +316,8 @@ match = {{ alias = "#no-such-alias-*:{club.alice.server_name}" }}
     # Users with the same level can only lower themselves, so synadmin must impersonate them.
     nowhere, record = document(synadmin, "apply", str(path), "--yes", code=5)["rooms"]
     assert (record["outcome"], record["reason"]) == ("refused", "needs-impersonate")
-    found = document(synadmin, "apply", str(path), "--yes", "--allow", "impersonate", code=6)
-    assert found["rooms"][1]["outcome"] == "done"
+    report = document(synadmin, "apply", str(path), "--yes", "--allow", "impersonate", code=6)
+    assert report["rooms"][1]["outcome"] == "done"
     assert controllers(homeserver.admin, room_id) == {club.bob.user_id}
 
 
@@ -344,7 +344,7 @@ allow = "impersonate"
     assert event["content"]["users"] == {alice.user_id: 100, bob.user_id: 10}
 
 
-def test_admin_who_gave_up_an_invitation_cannot_act_again(
+def test_admin_who_used_an_invitation_cannot_act_again(
     newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")

@@ -74,8 +74,8 @@ history_visibility = "shared"
         assert "the server asks to wait" not in answer.stderr
         return {record["room_id"]: record for record in json.loads(answer.stdout)["rooms"]}
 
-    def outcomes(found: dict[RoomId, dict[str, Any]]) -> Counter[str]:
-        return Counter(record["outcome"] for record in found.values())
+    def outcomes(records: dict[RoomId, dict[str, Any]]) -> Counter[str]:
+        return Counter(record["outcome"] for record in records.values())
 
     share = ROOMS // 5
     planned = control("plan", "control.toml")
@@ -99,12 +99,12 @@ history_visibility = "shared"
         alice.leave(rooms[5])
         alice.send_state(rooms[8], "m.room.history_visibility", {"history_visibility": "invited"})
     drifted = control("check", "control.toml", code=10)
-    found = {
+    changes = {
         room_id: [(change["kind"], change["subject"]) for change in record["changes"]]
         for room_id, record in drifted.items()
         if record["outcome"] != "in-order"
     }
-    assert found == {
+    assert changes == {
         rooms[2]: [("lower", dave.user_id)],
         rooms[5]: [("admin", alice.user_id)],
         rooms[8]: [("setting", "history_visibility")],

@@ -103,7 +103,7 @@ def test_whoami_shows_user_server_version_and_rights(homeserver: Homeserver, syn
     assert record["synapse"][0].isdigit()
 
 
-def test_ids_are_completed_after_a_refresh(
+def test_shell_completes_ids_after_a_refresh(
     newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver
 ) -> None:
     alice = newcomer("completed")

@@ -123,7 +123,7 @@ def test_unreachable_mas_is_reported_in_one_sentence(
     assert not delegated.admin.synapse.users.get(rose.user_id).locked
 
 
-def test_account_change_without_mas_asks_for_mas_once(
+def test_account_change_without_mas_checks_for_mas_once(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     guest = newcomer("guest")

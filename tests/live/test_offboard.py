@@ -54,7 +54,7 @@ def through_proxy(
     *arguments: str,
     code: int,
 ) -> dict[str, Any]:
-    """Run a command through a proxy that calls ``happens`` for each request; return its only record."""
+    """Run a command through a proxy that calls ``on_request`` for each request; return its only record."""
     with (
         Proxy(homeserver.url, on_request) as proxy,
         running(directory, proxy.here, homeserver.admin, *arguments, "-o", "json") as process,
@@ -108,7 +108,7 @@ def test_lock_and_suspend_warn_of_rooms_with_sole_control(
     assert ("warning: " in answer.stderr) == (verb == "suspend"), answer.stderr
 
 
-def test_accounts_locked_together_are_looked_at_together(
+def test_accounts_suspended_together_are_checked_together(
     leaver: Leaver, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     leaver.alice.bring_in(leaver.shared, newcomer("dave"))
@@ -121,17 +121,19 @@ def test_accounts_locked_together_are_looked_at_together(
     )
 
 
-def test_rooms_of_the_own_account_are_read_before_its_token_ends(
+def test_rooms_of_the_callers_account_are_read_before_its_token_ends(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
-    chief = homeserver.register("chief-who-locks-themselves", admin=True)
-    room_id = chief.make_room(members=[newcomer("bob")])
-    answer = synadmin("user", "lock", chief.user_id, "--yes", "--confirm", chief.user_id, acting=chief)
+    second_admin = homeserver.register("second-admin", admin=True)
+    room_id = second_admin.make_room(members=[newcomer("bob")])
+    answer = synadmin(
+        "user", "lock", second_admin.user_id, "--yes", "--confirm", second_admin.user_id, acting=second_admin
+    )
     assert answer.code == 0, answer.stderr
     (warning,) = [line for line in answer.stderr.splitlines() if line.startswith("warning: ")]
     assert f"with control of 1 room: {room_id}" in warning
-    assert homeserver.admin.synapse.users.get(chief.user_id).locked
-    homeserver.admin.synapse.users.deactivate(chief.user_id)
+    assert homeserver.admin.synapse.users.get(second_admin.user_id).locked
+    homeserver.admin.synapse.users.deactivate(second_admin.user_id)
 
 
 def test_leavers_do_not_count_as_control_for_each_other(leaver: Leaver, synadmin: Synadmin) -> None:
@@ -246,7 +248,7 @@ def test_partial_hand_over_asks_first(
     assert shown.count(f"Unblock the room first: `synadmin room unblock '{blocked}'`.") == 1, shown
 
 
-def test_many_rooms_are_a_line_each_before_the_question(
+def test_each_room_is_one_line_before_the_question(
     newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     alice, bob, carol = newcomer("alice"), newcomer("bob"), newcomer("carol")

@@ -49,7 +49,7 @@ def remotely_controlled_room(
     return room_id, remote_admin
 
 
-def test_room_held_by_another_server_is_replaced_with_all_local_members(
+def test_room_controlled_by_another_server_is_replaced_with_all_local_members(
     federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     ours, _ = federation
@@ -318,9 +318,9 @@ def test_new_room_is_closed_and_named_where_progress_is_unreadable(
     assert len(admin.synapse.room_deletion.of_room(room_id).results) == 1
 
 
-@pytest.mark.parametrize("typed", ["the room", "something else"])
+@pytest.mark.parametrize("answer", ["the room", "something else"])
 def test_replace_asks_for_the_room_id_before_deleting(
-    homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path, typed: str
+    homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path, answer: str
 ) -> None:
     chair = newcomer("chair")
     room_id = chair.create_room("Committee")
@@ -330,9 +330,9 @@ def test_replace_asks_for_the_room_id_before_deleting(
         terminal.see("[y/N]: ")
         terminal.type("y\n")
         terminal.see(f"type {room_id}: ")
-        terminal.type(f"{room_id if typed == 'the room' else 'yes'}\n")
+        terminal.type(f"{room_id if answer == 'the room' else 'yes'}\n")
         assert "1 user of this server will be removed from it" in terminal.shown
         assert "The history stays in the database" in terminal.shown
-        assert terminal.end() == (0 if typed == "the room" else 5)
-    assert homeserver.admin.membership(room_id, chair) == (None if typed == "the room" else "join")
-    assert homeserver.admin.synapse.rooms.block_status(room_id).block == (typed == "the room")
+        assert terminal.end() == (0 if answer == "the room" else 5)
+    assert homeserver.admin.membership(room_id, chair) == (None if answer == "the room" else "join")
+    assert homeserver.admin.synapse.rooms.block_status(room_id).block == (answer == "the room")

@@ -92,7 +92,7 @@ def test_room_is_regained_in_few_requests(
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
-def test_large_room_costs_as_many_requests_as_a_small_one(
+def test_large_room_needs_as_many_requests_as_a_small_one(
     homeserver: Homeserver, newcomer: Newcomer, regain: Regain, version: str
 ) -> None:
     alice, bob, carol = newcomer(), newcomer("bob"), newcomer("carol")

@@ -325,7 +325,7 @@ def test_interrupted_sandbox_leaves_nothing(
     assert shell.is_clean
 
 
-def test_down_removes_what_a_killed_up_left(shell: Shell) -> None:
+def test_sandbox_down_removes_files_and_processes_of_a_killed_up(shell: Shell) -> None:
     with shell.start("sandbox", "up") as child:
         wait_until(lambda: any("homeserver.yaml" in line for line in processes_in(shell.temporary)))
         wait_until(lambda: any(shell.temporary.glob("*/ours/process.json")))

@@ -1,10 +1,10 @@
 """Run the commands of the documentation again, and compare their output with the documentation.
 
-Each file in ``docs/transcripts/`` is a terminal session. A line that begins with ``$`` is a command; the lines
-after it are its expected output. The commands run in bash, on a terminal of 80 columns, with a separate home
-directory. A line that begins with ``#:`` names a part of the session, which a page of the documentation
-shows. The last part is called ``end``. A sandbox is started before the session, unless the session starts one
-itself.
+Each file in ``docs/transcripts/`` is a terminal session. A line that begins with ``$`` is a command, and the
+lines after it are its expected output. The commands run in bash, on a terminal of 80 columns, with a
+separate home directory. A line that begins with ``#:`` names a part of the session, which a page of the
+documentation shows. The last part is called ``end``. A sandbox is started before the session, unless the
+session starts one itself.
 
 ``make transcripts`` writes the current output to the files and to the pages (``docs/generate.py``). Read the
 diff before you commit it. To add a command, write its ``#:`` and ``$`` lines and run ``make transcripts``.
@@ -87,8 +87,7 @@ class Terminal:
         self._numbers = {pattern: itertools.count(1) for pattern in _NUMBERED}
         self._terminal, shell_side = os.openpty()
         pipe, self._commands = os.pipe()
-        # Python asks for passwords on the controlling terminal. This is the first terminal that the leader of a
-        # session opens.
+        # Python asks for passwords on the controlling terminal: the first one that a session leader opens.
         self._shell = subprocess.Popen(
             ["bash", "-c", _SHELL, "bash", os.ttyname(shell_side), str(pipe)],  # noqa: S607 - the bash on the PATH
             cwd=home,

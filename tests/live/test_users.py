@@ -97,12 +97,12 @@ def test_invalid_list_creates_no_account_and_is_not_printed(
         homeserver.admin.synapse.users.get(homeserver.user_id("violet"))
 
 
-@pytest.mark.parametrize("typed", ["\ufeffnew secret\r\n", "new secret\n\n", "new secret"])
+@pytest.mark.parametrize("stdin", ["\ufeffnew secret\r\n", "new secret\n\n", "new secret"])
 def test_password_on_standard_input_is_the_first_line(
-    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer, typed: str
+    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer, stdin: str
 ) -> None:
     user_id = newcomer("pansy").user_id
-    answer = synadmin("user", "password", user_id, "--yes", stdin=typed)
+    answer = synadmin("user", "password", user_id, "--yes", stdin=stdin)
     assert answer.code == 0, answer.stderr
     with Synapse(homeserver.url) as anonymous:
         assert anonymous.client_server.login(user_id, "new secret").user_id == user_id

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DELAY = 0.3  # seconds
 
 
-def test_delayed_server_answers_later_and_in_order() -> None:
+def test_delayed_server_delays_answers_and_keeps_their_order() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:

@@ -98,9 +98,9 @@ class Builder:
         self.make_replaced_rooms()
         self.make_tokens_and_reports()
 
-    def room(self, what: str, by: Person, **room: Any) -> RoomId:  # noqa: ANN401
-        self.audit_server.rooms[what] = by.make_room(what, **room)
-        return self.audit_server.rooms[what]
+    def room(self, name: str, creator: Person, **options: Any) -> RoomId:  # noqa: ANN401
+        self.audit_server.rooms[name] = creator.make_room(name, **options)
+        return self.audit_server.rooms[name]
 
     def person(self, name: str) -> Person:
         person = self.server.register(name)
@@ -109,7 +109,7 @@ class Builder:
 
     def make_local_rooms(self) -> None:
         anna, ben, cleo = self.anna, self.ben, self.cleo
-        self.room("sound", anna, members=[ben, cleo], users={ben: 100})
+        self.room("healthy", anna, members=[ben, cleo], users={ben: 100})
         self.room("lost", anna, members=[ben, cleo], left=[anna])
         self.room("ghost", anna, users={self.server.user_id("nobody"): 100})
         self.room("everyone", anna, exact_levels={"users": {anna.user_id: 100}, "users_default": 100})
@@ -135,11 +135,11 @@ class Builder:
         suspended, locked, away = self.person("suspended"), self.person("locked"), self.person("away")
         for person in (suspended, locked, away):
             self.room(f"of {person.user_id[1:].partition(':')[0]}", person, members=[self.ben])
-        gone = self.person("gone")
-        self.room("of gone", gone, members=[self.ben, self.cleo])
+        deactivated = self.person("deactivated")
+        self.room("of deactivated", deactivated, members=[self.ben, self.cleo])
         admin.suspend(suspended)
         admin.modify_user(locked, locked=True)
-        admin.modify_user(gone, deactivated=True)
+        admin.modify_user(deactivated, deactivated=True)
         self.audit_server.people["second"] = self.server.register("second", admin=True).user_id
         self.audit_server.people["sleeper"] = self.server.register("sleeper", admin=True).user_id
 
@@ -147,7 +147,7 @@ class Builder:
         anna, ben, nick, nora = self.anna, self.ben, self.nick, self.nora
         self.room("foreign", anna, members=[ben, nick], users={ben: 100, nick: 100})
         self.room("foreign helper", anna, members=[ben, nick], users={ben: 100, nick: 50})
-        self.room("foreign gone", anna, members=[ben, nick, nora], users={ben: 100, nora: 100}, left=[nora])
+        self.room("foreign left", anna, members=[ben, nick, nora], users={ben: 100, nora: 100}, left=[nora])
         theirs = nick.make_room("theirs", public=True, alias="theirs")
         ben.join(theirs, via=[nick.server_name])
         self.audit_server.rooms["theirs"] = theirs
@@ -157,16 +157,16 @@ class Builder:
         self.audit_server.rooms["left"] = abandoned
 
     def make_replaced_rooms(self) -> None:
-        for what in ("upgraded", "abandoned by hand", "upgraded and left"):
-            self.room(what, self.anna, members=[self.ben], users={self.ben: 100})
-        for what in ("upgraded", "upgraded and left"):
-            path = f"/_matrix/client/v3/rooms/{encoded(self.audit_server.rooms[what])}/upgrade"
+        for name in ("upgraded", "abandoned by hand", "upgraded and left"):
+            self.room(name, self.anna, members=[self.ben], users={self.ben: 100})
+        for name in ("upgraded", "upgraded and left"):
+            path = f"/_matrix/client/v3/rooms/{encoded(self.audit_server.rooms[name])}/upgrade"
             answer = self.anna.call("POST", path, {"new_version": "11"})
-            self.audit_server.rooms[f"{what}: new"] = RoomId(answer["replacement_room"])
+            self.audit_server.rooms[f"{name}: new"] = RoomId(answer["replacement_room"])
         for person in (self.anna, self.ben):
             person.leave(self.audit_server.rooms["upgraded and left"])
         # As from a client without support for upgrades: it leaves the power levels unchanged.
-        content = {"body": "moved", "replacement_room": self.audit_server.rooms["sound"]}
+        content = {"body": "moved", "replacement_room": self.audit_server.rooms["healthy"]}
         self.anna.send_state(self.audit_server.rooms["abandoned by hand"], "m.room.tombstone", content)
 
     def make_tokens_and_reports(self) -> None:
@@ -237,11 +237,12 @@ def _backdate_records(audit_server: AuditServer) -> None:
         )
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
+def wait_until(condition: Callable[[], bool], description: str) -> None:
+    """Wait until the condition holds; fail the test with the description if it does not."""
     deadline = time.monotonic() + _TIMEOUT
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {_TIMEOUT} s until {what}")
+            pytest.fail(f"waited {_TIMEOUT} s until {description}")
         time.sleep(0.1)
 
 
@@ -259,7 +260,7 @@ def findings_in_process(server: Homeserver, *, check_all_controllers: bool = Fal
             )
         finally:
             prefetcher.close()
-    return [one.finding for one in result.report.findings]
+    return [entry.finding for entry in result.report.findings]
 
 
 @dataclass
@@ -281,7 +282,7 @@ class AuditResult:
 
     def subjects(self, rule: str) -> set[str]:
         """Return the subjects of a rule's findings: rooms by name, others by id."""
-        names = {room_id: what for what, room_id in self.audit_server.rooms.items()}
+        names = {room_id: name for name, room_id in self.audit_server.rooms.items()}
         return {
             names.get(finding["subject"]["id"], finding["subject"]["id"])
             for finding in self.report["findings"]

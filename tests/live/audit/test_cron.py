@@ -115,11 +115,11 @@ def test_audit_requests_levels_once_per_room_and_rooms_once_per_user(
     before = len(audit_server.server.processed())
     answer = audit(audit_server, synadmin)
     assert answer.code == 10
-    asked = [one.uri for one in audit_server.server.processed()[before:]]
+    asked = [request.uri for request in audit_server.server.processed()[before:]]
     # The audit reads the members of few rooms: the finding depends on them, or suggests `room make-admin`.
     rules = {"no-local-control", "inactive-controller", "single-controller", "everyone-controls"}
     findings = json.loads(answer.stdout)["findings"]
-    rooms_found = {encoded(one["subject"]["id"]) for one in findings if one["rule"] in rules}
+    rooms_found = {encoded(finding["subject"]["id"]) for finding in findings if finding["rule"] in rules}
     members = [uri.split("/")[-2] for uri in asked if uri.endswith("/members")]
     assert set(members) <= rooms_found
     assert len(members) == len(set(members)) < len(audit_server.rooms) / 2

@@ -46,8 +46,8 @@ def test_every_fix_is_a_working_command(club: Community, synadmin: Synadmin, tmp
     report = json.loads(answer.stdout)
     notices = server.user_id("notices")
     assert notices not in answer.stdout
-    assert "Server notices" not in {one["subject"]["name"] for one in report["findings"]}
-    fixes = {one["fix"]: one["rule"] for one in report["findings"] if one["fix"] is not None}
+    assert "Server notices" not in {finding["subject"]["name"] for finding in report["findings"]}
+    fixes = {finding["fix"]: finding["rule"] for finding in report["findings"] if finding["fix"] is not None}
     assert {
         "no-local-control",
         "ghost-power",

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def test_room_with_two_active_admins_has_no_finding(audit_result: AuditResult) -> None:
     assert not [
-        one
-        for one in audit_result.report["findings"]
-        if one["subject"]["id"] == audit_result.audit_server.rooms["sound"]
+        finding
+        for finding in audit_result.report["findings"]
+        if finding["subject"]["id"] == audit_result.audit_server.rooms["healthy"]
     ]
 
 
@@ -36,16 +36,21 @@ def test_every_room_and_account_is_checked(audit_result: AuditResult) -> None:
 
 
 def test_room_whose_only_controller_left_is_lost(audit_result: AuditResult) -> None:
-    assert audit_result.subjects("no-local-control") == {"lost", "of gone", "of suspended", "of locked"}
+    assert audit_result.subjects("no-local-control") == {
+        "lost",
+        "of deactivated",
+        "of suspended",
+        "of locked",
+    }
     (finding,) = audit_result.findings_about("no-local-control", "lost")
     assert finding["severity"] == "error"
     assert finding["details"]["reach"] == "impersonate"
     assert finding["details"]["local_members"] == 2
 
 
-@pytest.mark.parametrize("what", ["lost", "of gone", "of suspended", "of locked"])
-def test_fix_of_a_lost_room_regains_it(audit_result: AuditResult, synadmin: Synadmin, what: str) -> None:
-    (finding,) = audit_result.findings_about("no-local-control", what)
+@pytest.mark.parametrize("name", ["lost", "of deactivated", "of suspended", "of locked"])
+def test_fix_of_a_lost_room_regains_it(audit_result: AuditResult, synadmin: Synadmin, name: str) -> None:
+    (finding,) = audit_result.findings_about("no-local-control", name)
     command = shlex.split(finding["fix"])
     assert command[:3] == ["synadmin", "room", "make-admin"]
     answer = synadmin(*command[1:], "--dry-run", "-o", "json", server=audit_result.audit_server.server)
@@ -101,8 +106,8 @@ def test_low_level_for_power_changes_is_found(audit_result: AuditResult) -> None
 
 
 def test_power_of_users_who_left_is_found(audit_result: AuditResult) -> None:
-    assert {"departed", "lost", "of gone"} <= audit_result.subjects("departed-power")
-    assert not {"sound", "alone", "ghost"} & audit_result.subjects("departed-power")
+    assert {"departed", "lost", "of deactivated"} <= audit_result.subjects("departed-power")
+    assert not {"healthy", "alone", "ghost"} & audit_result.subjects("departed-power")
 
 
 def test_rooms_without_local_members_are_found(audit_result: AuditResult) -> None:
@@ -135,9 +140,9 @@ def test_forward_extremities_are_counted_where_configured(
         "audit", "--rule", "complex-room", "--config", str(config), "-o", "json", server=audit_server.server
     )
     (finding,) = (
-        one
-        for one in json.loads(answer.stdout)["findings"]
-        if one["subject"]["id"] == audit_server.rooms["sound"]
+        finding
+        for finding in json.loads(answer.stdout)["findings"]
+        if finding["subject"]["id"] == audit_server.rooms["healthy"]
     )
     assert finding["message"] == "The room has 1 forward extremities."
 
@@ -155,7 +160,7 @@ def test_all_server_admins_are_listed_without_expected_ones(
     )
     report = json.loads(answer.stdout)
     assert answer.code == 0
-    assert {(one["severity"], one["subject"]["id"]) for one in report["findings"]} == {
+    assert {(finding["severity"], finding["subject"]["id"]) for finding in report["findings"]} == {
         ("info", audit_server.server.user_id("admin")),
         ("info", audit_server.people["second"]),
         ("info", audit_server.people["sleeper"]),
@@ -175,14 +180,14 @@ def test_unused_accounts_are_found_where_configured(
     arguments = ("--rule", "dormant-account", "--config", str(config), "--fail-on", "info", "-o", "json")
     answer = synadmin("audit", "users", *arguments, server=audit_result.audit_server.server)
     people = audit_result.audit_server.people
-    found = {one["subject"]["id"] for one in json.loads(answer.stdout)["findings"]}
-    assert (answer.code, found) == (10, {people["away"], people["sleeper"]})
+    user_ids = {finding["subject"]["id"] for finding in json.loads(answer.stdout)["findings"]}
+    assert (answer.code, user_ids) == (10, {people["away"], people["sleeper"]})
 
 
 def test_registration_token_without_expiry_is_found_and_not_revealed(audit_result: AuditResult) -> None:
-    (found,) = audit_result.subjects("open-registration-token")
+    (subject,) = audit_result.subjects("open-registration-token")
     assert "open-sesame" not in json.dumps(audit_result.report)
-    assert found.startswith("op…")
+    assert subject.startswith("op…")
 
 
 def test_reports_open_for_a_week_are_found(audit_result: AuditResult) -> None:
@@ -227,7 +232,7 @@ def test_disabled_or_endless_background_updates_are_found(synadmin: Synadmin, tm
         assert "has been running since the last baseline" in finding["message"]
         server.admin.call("POST", f"{updates}/enabled", {"enabled": False})
         third = synadmin(*arguments, server=server)
-        assert [one["message"] for one in json.loads(third.stdout)["findings"]] == [
+        assert [finding["message"] for finding in json.loads(third.stdout)["findings"]] == [
             "Background updates are disabled."
         ]
 

@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("few", [1000, 0], ids=["small server", "large server"])
-def test_findings_on_the_random_server_are_unchanged(
+def test_findings_on_the_audit_server_are_the_same(
     audit_server: AuditServer, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr(account_index, "FEW", few)
     monkeypatch.setattr(room_facts, "FEW_ROOMS", few)
-    found = findings_in_process(audit_server.server)
-    assert len({finding.rule for finding in found}) > 10
-    assert _without_last_use(found) == _without_last_use(
+    findings = findings_in_process(audit_server.server)
+    assert len({finding.rule for finding in findings}) > 10
+    assert _without_last_use(findings) == _without_last_use(
         findings_in_process(audit_server.server, check_all_controllers=True)
     )
 
 
-def test_findings_on_the_sandbox_are_unchanged(homeserver: Homeserver, community: Community) -> None:
-    found = findings_in_process(homeserver)
-    assert {finding.subject.id for finding in found} & set(community.rooms.values())
+def test_findings_on_the_sandbox_are_the_same(homeserver: Homeserver, community: Community) -> None:
+    findings = findings_in_process(homeserver)
+    assert {finding.subject.id for finding in findings} & set(community.rooms.values())
     # Synapse records the last use of an account with a delay, perhaps between the two audits.
-    assert _without_last_use(found) == _without_last_use(
+    assert _without_last_use(findings) == _without_last_use(
         findings_in_process(homeserver, check_all_controllers=True)
     )
 

@@ -93,9 +93,9 @@ def report_of(synadmin: Synadmin, server: Homeserver, *, code: int) -> dict[str,
 
 def findings_of(report: dict[str, Any], *, ignored_rules: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     return {
-        (one["rule"], *map(str, one["subject"].values()), one["message"], str(one["fix"]))
-        for one in report["findings"]
-        if one["rule"] not in ignored_rules
+        (finding["rule"], *map(str, finding["subject"].values()), finding["message"], str(finding["fix"]))
+        for finding in report["findings"]
+        if finding["rule"] not in ignored_rules
     }
 
 
@@ -105,7 +105,7 @@ def test_wrong_statistics_do_not_change_the_findings(
 ) -> None:
     right = report_of(synadmin, server, code=10)
     assert {"no-local-control", "single-controller", "no-local-members", "weak-control"} <= {
-        one["rule"] for one in right["findings"]
+        finding["rule"] for finding in right["findings"]
     }
     is_incomplete = "deleted" in corruption
     with corrupted_statistics(server, *CORRUPTIONS[corruption]):
@@ -114,10 +114,10 @@ def test_wrong_statistics_do_not_change_the_findings(
     ignored_rules = ("no-local-members",) if is_incomplete else ()
     assert findings_of(report, ignored_rules=ignored_rules) == findings_of(right, ignored_rules=ignored_rules)
     assert findings_of(report) <= findings_of(right)
-    assert [one["subject"]["id"] for one in report["skipped"]] == (
+    assert [skipped["subject"]["id"] for skipped in report["skipped"]] == (
         [server.server_name] if is_incomplete else []
     )
-    assert all("the room list lacks" in one["reason"] for one in report["skipped"])
+    assert all("the room list lacks" in skipped["reason"] for skipped in report["skipped"])
 
 
 @pytest.mark.parametrize("corruption", ["deleted", "all deleted", "zeroed"])
@@ -135,11 +135,15 @@ def test_wrong_statistics_do_not_change_the_findings_on_a_large_server(
 
 
 def comparable(findings: list[Finding], ignored_rules: tuple[str, ...]) -> set[tuple[str, ...]]:
-    return {(*one.key, one.message, str(one.fix)) for one in findings if one.rule not in ignored_rules}
+    return {
+        (*finding.key, finding.message, str(finding.fix))
+        for finding in findings
+        if finding.rule not in ignored_rules
+    }
 
 
 def rules_about(report: dict[str, Any], room: RoomId) -> set[str]:
-    return {one["rule"] for one in report["findings"] if one["subject"]["id"] == room}
+    return {finding["rule"] for finding in report["findings"] if finding["subject"]["id"] == room}
 
 
 def test_room_in_use_is_not_proposed_for_deletion(server: Homeserver, synadmin: Synadmin) -> None:

@@ -19,12 +19,12 @@ def findings(synadmin: Synadmin, *options: str) -> dict[str, list[dict[str, Any]
     """Return the findings of an audit by room."""
     answer = synadmin("audit", "rooms", *options, "-o", "json")
     assert answer.code in {0, 10}, answer.stderr
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_room: dict[str, list[dict[str, Any]]] = {}
     for finding in json.loads(answer.stdout)["findings"]:
         # Synapse deletes the name and the state of a room without local members, so these are not compared.
         result = {name: finding[name] for name in ("rule", "severity", "message", "fix")}
-        found.setdefault(finding["subject"]["id"], []).append(result)
-    return found
+        by_room.setdefault(finding["subject"]["id"], []).append(result)
+    return by_room
 
 
 def has_no_room(server: Homeserver, person: Person) -> bool:
@@ -50,7 +50,7 @@ def test_findings_without_accounts_match_their_deactivation(
     now = findings(synadmin)
     for name, room_id in rooms.items():
         assert predicted.get(room_id) == now.get(room_id), name
-    rules = {name: {one["rule"] for one in now.get(room, [])} for name, room in rooms.items()}
+    rules = {name: {finding["rule"] for finding in now.get(room, [])} for name, room in rooms.items()}
     for lost in ("lost with alice", "two of them", "creator"):
         assert "no-local-control" in rules[lost]
     assert "single-controller" not in rules["one stays"] | rules["not theirs"]

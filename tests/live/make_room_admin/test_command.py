@@ -59,7 +59,7 @@ def test_dry_run_shows_the_plan_and_changes_nothing(context: Context, tmp_path: 
     assert journal(tmp_path) == ""
 
 
-def test_dry_run_of_a_refused_room_exits_as_the_run(context: Context) -> None:
+def test_dry_run_of_a_refused_room_exits_like_a_real_run(context: Context) -> None:
     alice = context.someone()
     room_id = alice.make_room(left=[alice])
     answer = make_admin(context, room_id, "--dry-run", "-o", "ndjson")
@@ -126,20 +126,22 @@ def test_csv_has_a_row_for_each_room(context: Context) -> None:
 # The rooms
 
 
-def test_rooms_from_a_file_are_taken_once_in_order(context: Context, tmp_path: Path) -> None:
+def test_rooms_from_a_file_are_used_once_in_order(context: Context, tmp_path: Path) -> None:
     rooms = [context.someone().make_room() for _ in range(2)]
     alice = context.someone()
-    gone = alice.make_room(left=[alice])
-    (tmp_path / "lost.txt").write_text(f"\ufeff{rooms[1]}\r\n\n  {gone}\n{rooms[0]}\n{rooms[1]}\n", "utf-8")
+    left_room = alice.make_room(left=[alice])
+    (tmp_path / "lost.txt").write_text(
+        f"\ufeff{rooms[1]}\r\n\n  {left_room}\n{rooms[0]}\n{rooms[1]}\n", "utf-8"
+    )
     answer = make_admin(context, "--from", "lost.txt", rooms[0], "--yes", "-o", "ndjson")
     assert outcomes(answer) == [
         (rooms[0], "done", None),
         (rooms[1], "done", None),
-        (gone, "refused", "not-in-room"),
+        (left_room, "refused", "not-in-room"),
     ]
     assert answer.code == 6
-    answer = make_admin(context, "--from", "-", "--yes", "-o", "ndjson", stdin=f"{gone}\n")
-    assert (answer.code, outcomes(answer)) == (5, [(gone, "refused", "not-in-room")])
+    answer = make_admin(context, "--from", "-", "--yes", "-o", "ndjson", stdin=f"{left_room}\n")
+    assert (answer.code, outcomes(answer)) == (5, [(left_room, "refused", "not-in-room")])
 
 
 @pytest.mark.parametrize(
@@ -211,10 +213,10 @@ def test_question_without_a_terminal_is_refused(context: Context, tmp_path: Path
 
 def test_no_question_where_nothing_changes(context: Context) -> None:
     alice = context.someone()
-    gone, mine = alice.make_room(left=[alice]), context.admin.make_room()
-    assert make_admin(context, gone).code == 5
-    assert make_admin(context, mine).code == 0
-    assert make_admin(context, gone, mine).code == 6
+    left_room, own_room = alice.make_room(left=[alice]), context.admin.make_room()
+    assert make_admin(context, left_room).code == 5
+    assert make_admin(context, own_room).code == 0
+    assert make_admin(context, left_room, own_room).code == 6
 
 
 def run_on_terminal(context: Context, home: Path, answer: str, *arguments: str) -> tuple[int, str, str]:

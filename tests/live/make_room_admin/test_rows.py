@@ -56,7 +56,7 @@ def test_row_1_public_room_gives_the_level_without_invitation(context: Context) 
     assert context.room_state(room_id, context.admin).membership == "join"
 
 
-def test_row_2_private_room_invites_and_control_comes_with_the_join(context: Context) -> None:
+def test_row_2_private_room_invites_the_target_who_gets_control_by_joining(context: Context) -> None:
     alice, bob = context.someone("alice"), context.someone("bob")
     room_id = alice.make_room("Chess")
     assert context.checked_reply(room_id, bob) == OK
@@ -116,11 +116,11 @@ def test_row_3_level_50_is_reported_with_its_limits(context: Context) -> None:
     assert context.level(room_id, bob) == 50
 
     room_id = room()
-    rehearsed = context.synadmin("room", "make-admin", room_id, "--dry-run", server=context.server)
-    assert rehearsed.code == 0
+    dry_run = context.synadmin("room", "make-admin", room_id, "--dry-run", server=context.server)
+    assert dry_run.code == 0
     assert (
         f"With level 50 {context.admin.user_id} cannot upgrade or close the room (needs 100)."
-        in rehearsed.stdout
+        in dry_run.stdout
     )
     result = context.regain(room_id)
     assert result.verdict == (0, "done", None, "api")
@@ -297,9 +297,9 @@ def test_row_13_version_12_creator_stays_above(context: Context) -> None:
     assert context.level(room_id, bob) == 100
 
     room_id = alice.make_room(version="12")
-    rehearsed = context.synadmin("room", "make-admin", room_id, "--dry-run", server=context.server)
-    assert f"{alice.user_id} created the room and stays above {context.admin.user_id}" in rehearsed.stdout
-    assert "upgrade or close the room (needs 150)" in rehearsed.stdout
+    dry_run = context.synadmin("room", "make-admin", room_id, "--dry-run", server=context.server)
+    assert f"{alice.user_id} created the room and stays above {context.admin.user_id}" in dry_run.stdout
+    assert "upgrade or close the room (needs 150)" in dry_run.stdout
     result = context.regain(room_id)
     assert result.verdict == (0, "done", None, "api")
     assert result.record["power_level"] == {"before": 0, "after": 100, "needed": 100, "highest": "creator"}

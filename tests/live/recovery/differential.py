@@ -82,7 +82,7 @@ def draw(rng: random.Random, max_reach: Reach) -> LostRoom:
         for name in ("users_default", "invite"):
             if rng.random() < 0.7:
                 levels.pop(name, None)
-    drawn = {one.name: getattr(room, one.name) for one in fields(Drawn)}
+    drawn = {parameter.name: getattr(room, parameter.name) for parameter in fields(Drawn)}
     reaches = [reach for reach in Reach if reach <= max_reach]
     allow = rng.choice([*reaches, max_reach, max_reach])
     changes = {

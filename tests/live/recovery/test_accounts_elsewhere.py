@@ -51,7 +51,9 @@ def test_impersonation_without_the_mas_api_is_refused_before_any_change(
     assert log_ins(delegated.server) == []
 
 
-def test_levels_are_changed_under_mas_with_the_own_power(delegated: Delegated, synadmin: Synadmin) -> None:
+def test_levels_are_changed_under_mas_with_the_admins_own_power(
+    delegated: Delegated, synadmin: Synadmin
+) -> None:
     alice, bob = delegated.someone("alice"), delegated.someone("bob")
     room_id = alice.make_room(members=[bob, delegated.admin], users={bob: 50})
     arguments = ("room", "demote", room_id, "bob", "--allow", "reactivate", "--yes")

@@ -32,7 +32,7 @@ def make_admin(
     return process.returncode, record
 
 
-def test_level_that_another_user_overwrites_is_given_again(scene: Scene, tmp_path: Path) -> None:
+def test_level_that_another_user_overwrites_is_granted_again(scene: Scene, tmp_path: Path) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(version="12", members=[bob])  # a creator can lower every level
     levels = alice.state(room_id, "m.room.power_levels")

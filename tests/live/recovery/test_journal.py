@@ -180,7 +180,7 @@ def test_undo_reports_what_is_not_permitted_and_does_the_rest(
     assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (5, "refused")
 
 
-def test_undo_lowers_equals_through_their_own_accounts(scene: Scene) -> None:
+def test_undo_lowers_a_user_of_equal_level_through_the_users_account(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[scene.admin, bob], users={scene.admin: 100})
     before = users(scene, room_id)

@@ -30,7 +30,7 @@ def content(scene: Scene, room_id: RoomId) -> dict[str, Any]:
     return scene.room_state(room_id, scene.admin).content or {}
 
 
-def test_level_is_set_with_the_own_power_and_the_rest_is_kept(scene: Scene) -> None:
+def test_level_is_set_with_the_admins_own_power_and_other_levels_are_kept(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob, scene.admin], users={scene.admin: 100})
     alice.set_levels(room_id, {**content(scene, room_id), "org.example.own": {"kept": True}})
@@ -104,8 +104,8 @@ def test_user_is_demoted_below_a_default_level_that_gives_control(scene: Scene, 
     users = {alice.user_id: 100} | ({} if own is None else {bob.user_id: own})
     levels = {"users": users, "users_default": 50, "events": {"m.room.power_levels": 50}}
     room_id = alice.make_room(members=[bob], exact_levels=levels)
-    kept = result(scene, "demote", room_id, bob.user_id, "--to", "50", "--allow", "impersonate")[1]
-    assert kept["message"].endswith(f" {bob.user_id} still has control: control takes level 50.")
+    record_at_50 = result(scene, "demote", room_id, bob.user_id, "--to", "50", "--allow", "impersonate")[1]
+    assert record_at_50["message"].endswith(f" {bob.user_id} still has control: control takes level 50.")
     code, record, stderr = result(scene, "demote", room_id, bob.user_id, "--allow", "impersonate")
     assert (code, record["changes"]) == (0, [{"what": bob.user_id, "before": 50, "after": 0}]), stderr
     assert content(scene, room_id) == {**levels, "users": {alice.user_id: 100, bob.user_id: 0}}
@@ -241,7 +241,7 @@ def test_negative_levels_can_be_set(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("machines", [1, 2], ids=["on one machine", "on two machines"])
-def test_two_simultaneous_runs_both_hold(scene: Scene, tmp_path: Path, machines: int) -> None:
+def test_changes_of_two_simultaneous_runs_are_both_kept(scene: Scene, tmp_path: Path, machines: int) -> None:
     bob, carol = scene.someone("bob"), scene.someone("carol")
     rooms = [scene.admin.make_room() for _ in range(8)]
     for number, room_id in enumerate(rooms, 1):

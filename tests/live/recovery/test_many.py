@@ -22,13 +22,13 @@ def lost_rooms(scene: Scene, alice: Person, bob: Person) -> list[RoomId]:
 
 def test_many_rooms_are_regained_and_rate_limits_restored(scenes: Scenes, default_limits: Homeserver) -> None:
     scene = scenes(default_limits)
-    chief = default_limits.register("chief-of-many", admin=True)
+    caller = default_limits.register("chief-of-many", admin=True)
     alice, bob = scene.someone("alice"), scene.someone("bob")
     rooms = lost_rooms(scene, alice, bob)
-    scene.admin.synapse.users.set_ratelimit(chief.user_id, messages_per_second=7, burst_count=9)
+    scene.admin.synapse.users.set_ratelimit(caller.user_id, messages_per_second=7, burst_count=9)
     before = scene.standings()
     answer = scene.run(
-        "room", "make-admin", *rooms, "--allow", "impersonate", "--yes", "-o", "json", acting=chief
+        "room", "make-admin", *rooms, "--allow", "impersonate", "--yes", "-o", "json", acting=caller
     )
     assert answer.code == 0, answer.stderr
     records = json.loads(answer.stdout)
@@ -36,16 +36,16 @@ def test_many_rooms_are_regained_and_rate_limits_restored(scenes: Scenes, defaul
     assert "the server asks to wait" not in answer.stderr
     assert scene.standings() == before
     assert scene.borrowed_tokens() == 0
-    memberships = scene.memberships(chief)
+    memberships = scene.memberships(caller)
     assert all(memberships[room_id] == "join" for room_id in rooms)
-    limits = scene.admin.synapse.users.ratelimit(chief.user_id)
+    limits = scene.admin.synapse.users.ratelimit(caller.user_id)
     assert (limits.messages_per_second, limits.burst_count) == (7, 9)
 
 
 def test_plans_of_rooms_read_in_parallel_equal_single_plans(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
-    gone = "!gone:nowhere.example"
-    rooms = [alice.make_room(members=[bob]), alice.make_room(left=[alice], members=[bob]), gone] * 4
+    unknown = "!gone:nowhere.example"
+    rooms = [alice.make_room(members=[bob]), alice.make_room(left=[alice], members=[bob]), unknown] * 4
     rooms += [alice.make_room() for _ in range(8)]
     answers = [
         scene.run(

@@ -40,7 +40,7 @@ class Kind:
         levels: the expected levels, by the name of the user.
         stays: whether Alice is expected to stay in the room.
         successor: the expected membership of Carol.
-        maker: the name of the user who makes the room.
+        creator: the name of the user who makes the room.
     """
 
     room: Mapping[str, Any]
@@ -83,8 +83,8 @@ def rooms_of(scene: Scene, people: Mapping[str, Person]) -> dict[RoomId, Kind]:
             return [people[name] for name in value]
         if isinstance(value, dict):
             return {
-                people[name].user_id if name in people else name: with_people(one)
-                for name, one in value.items()
+                people[name].user_id if name in people else name: with_people(item)
+                for name, item in value.items()
             }
         return value
 

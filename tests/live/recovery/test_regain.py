@@ -243,9 +243,9 @@ def test_space_is_regained_after_its_rooms(scene: Scene) -> None:
 
     rooms = [alice.make_room(name, members=[bob]) for name in ("one", "two", "three")]
     inner = parent_of(rooms[0], rooms[1], name="inner")
-    gone = RoomId("!nowhere:elsewhere.example")
+    unknown = RoomId("!nowhere:elsewhere.example")
     localpart = f"outer-{alice.user_id[1:].partition(':')[0]}"
-    outer = parent_of(inner, rooms[2], gone, name="outer", alias=localpart)
+    outer = parent_of(inner, rooms[2], unknown, name="outer", alias=localpart)
     for room_id in (outer, inner, rooms[0]):
         alice.leave(room_id)
     extra = alice.make_room("extra", members=[bob])
@@ -254,7 +254,7 @@ def test_space_is_regained_after_its_rooms(scene: Scene) -> None:
         "room", "make-admin", extra, "--space", alias, "--allow", "impersonate", "--yes", "-o", "json"
     )
     assert answer.code == 0, answer.stderr
-    assert f"{gone} is in the space, but this server is not in it" in answer.stderr
+    assert f"{unknown} is in the space, but this server is not in it" in answer.stderr
     records = json.loads(answer.stdout)
     assert {record["outcome"] for record in records} == {"done"}
     order = [record["room_id"] for record in records]

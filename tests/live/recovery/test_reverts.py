@@ -20,7 +20,9 @@ def make_admin(room_id: RoomId) -> tuple[str, ...]:
     return ("room", "make-admin", room_id, "--allow", "reactivate", "--yes", "-o", "json")
 
 
-def test_restoration_is_open_until_the_account_is_read_as_deactivated(scene: Scene, tmp_path: Path) -> None:
+def test_temporary_change_is_open_until_the_account_is_read_as_deactivated(
+    scene: Scene, tmp_path: Path
+) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob])
     scene.deactivate(alice)
@@ -118,7 +120,7 @@ def test_room_whose_token_ended_after_the_first_step_is_failed_with_its_steps(
     assert not scene.standing(alice).account["deactivated"], "no request could deactivate it again"
 
 
-def test_account_that_stays_active_is_not_called_unchanged(scene: Scene, tmp_path: Path) -> None:
+def test_account_that_stays_active_is_not_reported_as_unchanged(scene: Scene, tmp_path: Path) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob])
     scene.deactivate(alice)

@@ -381,10 +381,10 @@ def test_old_owner_without_power_is_refused(
 def test_new_owner_unknown_to_its_server_is_refused(migration: Migration, synadmin: Synadmin) -> None:
     (room_id,) = migration.make_rooms(1)
     before = migration.levels_event_id(room_id)
-    nobody = migration.new_server.user_id("never-registered")
+    unregistered = migration.new_server.user_id("never-registered")
     to = (
         "--to",
-        nobody,
+        unregistered,
         "--old-owner",
         migration.old_user.user_id,
         "--allow",
@@ -396,7 +396,7 @@ def test_new_owner_unknown_to_its_server_is_refused(migration: Migration, synadm
     answer = synadmin("room", "transfer", room_id, *to, server=migration.old_server)
     (record,) = records(answer)
     assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "target-unknown")
-    assert nobody in record["message"]
+    assert unregistered in record["message"]
     migration.assert_unchanged(room_id, before)
 
 

@@ -100,10 +100,12 @@ def test_member_transfer_that_is_not_possible_is_refused(
     migration.assert_unchanged(closed, before)
 
 
-def test_version_12_creator_stays_and_the_outcome_says_this(migration: Migration, synadmin: Synadmin) -> None:
+def test_version_12_creator_stays_and_the_outcome_reports_this(
+    migration: Migration, synadmin: Synadmin
+) -> None:
     (room_id,) = migration.make_rooms(1, version="12")
-    rehearsed = transfer(synadmin, migration, room_id, "--dry-run")
-    assert "it cannot be removed" in records(rehearsed)[0]["message"]
+    dry_run = transfer(synadmin, migration, room_id, "--dry-run")
+    assert "it cannot be removed" in records(dry_run)[0]["message"]
     answer = transfer(synadmin, migration, room_id)
     (record,) = records(answer)
     assert (answer.code, record["outcome"], record["reason"]) == (6, "partly", "creator-stays")
@@ -128,7 +130,7 @@ def test_old_room_with_only_a_users_list_is_transferred(migration: Migration, sy
 
 
 @pytest.mark.parametrize(("number", "outcome"), [(1, "done"), (2, "failed")])
-def test_level_that_another_user_sets_meanwhile_is_not_lost_unnoticed(
+def test_concurrent_level_change_is_kept_or_reported_as_lost(
     migration: Migration, newcomer: Newcomer, running: Running, number: int, outcome: str
 ) -> None:
     friend = newcomer("friend", server=migration.old_server)
