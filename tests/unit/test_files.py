@@ -199,7 +199,7 @@ def _replace_often(path: Path, text: str) -> None:
         replace_file(path, text)
 
 
-def test_simultaneous_writers_leave_a_whole_file(tmp_path: Path) -> None:
+def test_simultaneous_writers_leave_a_complete_file(tmp_path: Path) -> None:
     path = tmp_path / "baseline"
     texts = ["a" * 5000, "b" * 5000, "c" * 5000]
     writers = [

@@ -246,6 +246,6 @@ def test_invalid_media_id_is_refused(text: str) -> None:
         parse_media_id(text, home="home.example")
 
 
-def test_media_id_without_a_server_gets_the_local_one() -> None:
+def test_media_id_without_a_server_needs_the_homeserver() -> None:
     with pytest.raises(UsageError):
         parse_media_id("AbCdEf")

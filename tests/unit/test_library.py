@@ -57,7 +57,7 @@ def test_client_is_made_from_a_profile(stub: Stub, monkeypatch: pytest.MonkeyPat
         Synapse.from_profile("work")
 
 
-def test_library_changes_are_journaled_unless_disabled(stub: Stub) -> None:
+def test_library_changes_are_journaled_unless_the_journal_is_disabled(stub: Stub) -> None:
     stub.on("/_synapse/admin/v1/suspend/@bob:example.org", json_reply({}))
     stub.on("/_synapse/admin/v1/suspend/%40bob%3Aexample.org", json_reply({}))
     with Synapse(stub.url, token="syt_x", journal=None) as synapse:

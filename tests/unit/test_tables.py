@@ -381,7 +381,7 @@ LONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("width", range(30, 120, 7))
-def test_table_fits_the_terminal_where_ids_fit(width: int) -> None:
+def test_table_fits_the_terminal_if_ids_fit(width: int) -> None:
     lines = _written([LONG, *ROOMS], "table", COLUMNS[:3], width=width).splitlines()
     assert max(map(len, lines)) <= max(width, len("room id  ") + len(LONG["room_id"]))
 

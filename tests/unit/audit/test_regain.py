@@ -17,7 +17,7 @@ def test_command_is_quoted_for_the_shell() -> None:
     assert shlex.split(command(*words)) == ["synadmin", *words]
 
 
-def test_make_room_admin_alone_is_the_least_reach() -> None:
+def test_make_room_admin_needs_the_least_reach() -> None:
     way = way_to_regain(chess({ALICE: "join", BOB: "join"}))
     assert (way.reach, way.reason) == (Reach.API, None)
     assert way.command == "synadmin room make-admin '!chess:example.org'"

@@ -281,7 +281,7 @@ def test_silent_server_ends_at_the_time_limit(synadmin: Synadmin, use_server: Ca
         use_server(url)
         started = time.monotonic()
         result = synadmin("audit", "--time-limit", "500ms")
-        # Less than the 30 seconds for which one request may wait.
+        # One request may wait for 30 seconds; the time limit ends it earlier.
         assert time.monotonic() - started < 25
     assert result.code == 1
 
@@ -353,7 +353,7 @@ def test_interrupted_audit_ends_at_once(use_server: Callable[[str], None], numbe
     assert stderr.strip() == b"synadmin: interrupted"
 
 
-def test_killed_audit_leaves_a_whole_baseline(
+def test_killed_audit_leaves_a_complete_baseline(
     use_server: Callable[[str], None], work: Path, synadmin: Synadmin
 ) -> None:
     path = work / "baseline.json"

@@ -106,7 +106,7 @@ def test_refusal_without_yes_is_one_line_and_exits_2(program: str, tmp_path: Pat
         "Ctrl-D",
     ],
 )
-def test_only_yes_is_yes(keys: str, code: int, output: str, program: str, tmp_path: Path) -> None:
+def test_only_y_or_yes_is_a_yes(keys: str, code: int, output: str, program: str, tmp_path: Path) -> None:
     with Terminal(program, "burn", cwd=tmp_path) as terminal:
         terminal.see("Burn it? [y/N]:")
         terminal.type(keys)
@@ -134,7 +134,7 @@ def test_ctrl_c_at_a_question_ends_the_command(program: str, tmp_path: Path) -> 
     ],
     ids=["name", "typo", "return", "Ctrl-D"],
 )
-def test_name_to_be_typed_is_asked_once(
+def test_confirmation_by_name_asks_once(
     keys: str, code: int, output: str, program: str, tmp_path: Path
 ) -> None:
     with Terminal(program, "raze", cwd=tmp_path) as terminal:
@@ -157,7 +157,7 @@ def test_name_to_be_typed_is_asked_once(
         ("\N{CJK UNIFIED IDEOGRAPH-68CB}" * 40, "2 steps", None),
     ],
 )
-def test_line_of_a_plan_keeps_the_id_whole(name: str | None, note: str, line: str | None) -> None:
+def test_line_of_a_plan_has_the_complete_id(name: str | None, note: str, line: str | None) -> None:
     shown = PlannedRoom(LONG_ID, name, "planned", note, "").line(80)
     assert width(shown) <= 80
     assert LONG_ID in shown

@@ -273,9 +273,7 @@ def test_login_of_another_user_is_refused(server: Stub, synadmin: Synadmin) -> N
 
 
 @pytest.mark.parametrize("grants", [["refresh_token"], []])
-def test_connection_lost_during_the_grant_is_reported(
-    server: Stub, synadmin: Synadmin, grants: list[str]
-) -> None:
+def test_missing_device_code_grant_is_reported(server: Stub, synadmin: Synadmin, grants: list[str]) -> None:
     server.on("/oauth2/registration", json_reply({"client_id": "01CLIENT", "grant_types": grants}, 201))
     result = synadmin("login", "--homeserver", server.url)
     result.assert_is_one_clear_line(code=5)

@@ -112,7 +112,7 @@ def test_run_is_found_by_the_end_of_its_name(runs: list[str], synadmin: Synadmin
     shown = synadmin("journal", "show", runs[1].partition("-")[2], "--columns", "path", "-o", "csv").stdout
     assert shown == "path\n/five\n"
 
-    # Two runs may have the same end.
+    # The names of two runs may have the same end.
     end = runs[0].partition("-")[2]
     other = Journal(state_directory() / "journal.sqlite3", command="user lock")
     other.run = f"20200101T000000-{end}"

@@ -310,7 +310,7 @@ def test_logout_removes_an_unknown_token(server: Stub, synadmin: Synadmin) -> No
     assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
 
 
-def test_logout_keeps_a_token_that_may_be_valid(server: Stub, synadmin: Synadmin) -> None:
+def test_logout_keeps_the_token_if_the_session_may_continue(server: Stub, synadmin: Synadmin) -> None:
     _signed_in(server)
     server.on(LOGOUT, Reply(502))
     synadmin("logout").assert_is_one_clear_line(code=1)
@@ -360,7 +360,9 @@ def test_whoami_without_the_admin_api_is_one_clear_line(server: Stub, synadmin: 
     synadmin("whoami").assert_is_one_clear_line(code=1)
 
 
-def test_nothing_is_written_outside_the_own_directories(server: Stub, synadmin: Synadmin, work: Path) -> None:
+def test_files_are_written_only_in_the_directories_of_synadmin(
+    server: Stub, synadmin: Synadmin, work: Path
+) -> None:
     synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
     synadmin("logout")
     assert list(work.iterdir()) == []

@@ -187,7 +187,7 @@ def test_occasional_failures_are_retried(clock: list[float]) -> None:
     assert len(clock) == 4
 
 
-def test_task_that_the_server_forgot_is_pending(clock: list[float]) -> None:
+def test_task_with_repeated_server_errors_is_pending(clock: list[float]) -> None:
     def poll() -> Record:
         raise ServerError(status=500, errcode="M_UNKNOWN", reason="Internal server error")
 

@@ -51,7 +51,7 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize(("command", "state", "question"), QUESTIONS, ids=str)
-def test_changes_that_take_or_give_ask_first(
+def test_changes_of_access_ask_first(
     signed_in: Stub, synadmin: Synadmin, command: tuple[str, ...], state: dict[str, object], question: str
 ) -> None:
     signed_in.on("*", json_reply(ACCOUNT | state))
@@ -104,7 +104,7 @@ def test_more_than_three_targets_ask_first(signed_in: Stub, synadmin: Synadmin) 
     assert "Unlock @a:example.org, @b:example.org, @c:example.org, @d:example.org?" in four.stderr
 
 
-def test_an_unknown_account_is_named(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_unknown_account_is_named(signed_in: Stub, synadmin: Synadmin) -> None:
     account = "/_synapse/admin/v2/users/%40ghost%3Aexample.org"
     signed_in.on(account, refused(404, "M_NOT_FOUND", "User not found"))
     signed_in.on("*", json_reply({"users": [], "total": 0}))
@@ -209,13 +209,13 @@ def test_run_of_a_three_word_command_is_resumed(
 
     with monkeypatch.context() as patched:
         patched.setattr(access.grant, "function", interrupted)
-        broken_off = synadmin("user", "admin", "grant", "a", "b", "--yes")
+        interrupted_run = synadmin("user", "admin", "grant", "a", "b", "--yes")
     signed_in.on(account.format("a"), json_reply({"name": "@a:example.org", "admin": True}))
 
     resumed = synadmin("journal", "resume", "last", "-o", "json")
 
-    assert broken_off.code == 130
+    assert interrupted_run.code == 130
     assert resumed.code == 0, resumed.stderr
-    # What the first run has finished is not looked at again.
+    # The resumed run does not read again what the first run has finished.
     records = [(record["user_id"], record["outcome"]) for record in json.loads(resumed.stdout)]
     assert records == [("@b:example.org", "done")]

@@ -72,7 +72,7 @@ def test_time_beyond_64_bits_is_accepted() -> None:
     assert (account.created, account.seen) == (2**63 - 1, None)
 
 
-def test_few_ids_are_kept_in_full() -> None:
+def test_small_index_keeps_the_user_ids() -> None:
     few = AccountIndex(_user(number) for number in range(FEW))
     assert few.users is not None
     assert len(few.users) == FEW

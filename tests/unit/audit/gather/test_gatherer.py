@@ -72,7 +72,7 @@ def test_small_room_of_many_accounts_costs_its_state(monkeypatch: pytest.MonkeyP
     assert counts.get("/_synapse/admin/v1/users/…/joined_rooms", 0) <= 2 * prefetched
 
 
-def test_older_synapse_gets_its_older_requests(stub: Stub) -> None:
+def test_older_synapse_gets_requests_that_it_supports(stub: Stub) -> None:
     with one_room(stub) as gatherer:
         stub.on("/_synapse/admin/v3/users", refused(404, "M_UNRECOGNIZED"))
         stub.on(

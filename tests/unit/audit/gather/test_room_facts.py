@@ -122,7 +122,7 @@ def test_room_without_state_has_no_members_despite_the_count(
         assert not only_room(gatherer).view.in_room
 
 
-def test_older_synapse_with_full_state_is_asked_once(stub: Stub) -> None:
+def test_older_synapse_with_full_state_gets_one_state_request(stub: Stub) -> None:
     events = [
         ("m.room.member", "@alice:example.org", {"membership": "leave"}),
         ("m.room.member", "@bob:example.org", {"membership": "join"}),

@@ -154,7 +154,7 @@ def test_map_names_the_rooms_that_would_be_lost() -> None:
     controllers = re.findall(r"<details class=\"person\">.*?</details>", text, re.DOTALL)
     assert len(controllers) == 15
     assert "99 rooms, <b>66</b> would be lost" in controllers[0]
-    # Those with the most such rooms come first.
+    # Controllers of the most such rooms come first.
     lost = [int(controller.partition("<b>")[2].partition("</b>")[0]) for controller in controllers]
     assert lost == sorted(lost, reverse=True)
     assert "and 4 more users" in text

@@ -22,7 +22,7 @@ PASSED = {
 }
 
 
-def test_no_fix_where_only_equals_remain() -> None:
+def test_no_fix_where_no_member_has_a_higher_level() -> None:
     found = finding(rule, FOUND)
     assert found.fix is None
     assert found.details == {"user_id": BOB, "power_level": 100, "account": "active"}

@@ -30,11 +30,11 @@ PASSED = {
 }
 
 
-def test_fix_registers_the_account_without_a_higher_user() -> None:
+def test_fix_registers_the_account_where_no_user_has_a_higher_level() -> None:
     assert finding(rule, FOUND).fix == "synadmin user create @alcie:example.org"
 
 
-def test_fix_demotes_the_ghost_through_a_higher_user() -> None:
+def test_fix_demotes_the_ghost_through_a_user_with_a_higher_level() -> None:
     room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, ALCIE: 50}), accounts=_GHOST)
     found = finding(rule, room)
     assert found.fix == "synadmin room demote '!chess:example.org' @alcie:example.org --allow impersonate"

@@ -60,7 +60,7 @@ def test_inactive_creator_is_gone(state: str) -> None:
     assert finding(rule, room).details["creators"] == [{"user_id": ALICE, "state": state}]
 
 
-def test_remote_creators_do_not_count() -> None:
+def test_remote_creators_are_not_active_here() -> None:
     room = chess({BOB: "join", MALLORY: "join"}, creators=(MALLORY,), power_levels=BOB_HOLDS, **V12)
     assert finding(rule, room).message == (
         f"No creator of the room is active here: {MALLORY} (on another server)."

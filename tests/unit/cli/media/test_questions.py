@@ -69,7 +69,7 @@ def _media(signed_in: Stub) -> None:
         (("purge-remote", "--before", "2026-01-31"), "All cached copies of other servers' media"),
     ],
 )
-def test_question_says_what_happens_and_no_changes_nothing(
+def test_question_names_the_effect_and_answer_no_changes_nothing(
     signed_in: Stub, work: Path, arguments: tuple[str, ...], question: str
 ) -> None:
     with Terminal("-m", "synadmin", "media", *arguments, cwd=work) as terminal:

@@ -32,7 +32,7 @@ def shutdown_result(*failed: str) -> dict[str, object]:
 
 @pytest.fixture
 def server(signed_in: Stub) -> Stub:
-    """A server that knows the room, and has just deleted it."""
+    """A server with the room; its deletion succeeds."""
     signed_in.on(
         V1, json_reply({"room_id": ROOM, "name": "Spam", "joined_members": 3, "joined_local_members": 2})
     )

@@ -167,7 +167,7 @@ def test_room_with_malformed_state_is_not_changed(signed_in: Stub, synadmin: Syn
     assert room.changes == []
 
 
-def test_unreadable_room_is_joined_once_and_left(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_room_with_unknown_state_is_joined_once_and_left(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.left_by_all()
     room.member(ADMIN, None)

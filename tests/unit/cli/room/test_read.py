@@ -106,7 +106,7 @@ def test_state_type_is_sent_as_a_filter(signed_in: Stub, synadmin: Synadmin) -> 
     assert signed_in.targets == [f"GET {room.admin_path}/state?type=m.room.name"]
 
 
-def test_power_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_power_table_lists_users_and_needed_levels(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power({**LEVELS, "invite": 50}))
     result = synadmin("room", "power", room.id)
@@ -122,7 +122,7 @@ def test_power_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadmin) -
     )
 
 
-def test_power_table_asks_for_few_of_many_accounts(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_power_table_reads_few_of_many_accounts(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     many = [f"@u{number:03}:example.org" for number in range(101)]
     members = [state("m.room.member", {"membership": "join"}, user) for user in many[1:]]

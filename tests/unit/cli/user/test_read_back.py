@@ -46,7 +46,9 @@ def test_change_not_read_back_is_failed(signed_in: Stub, synadmin: Synadmin) -> 
     assert "the server reported success, but suspended of @alice:example.org is False" in result.stderr
 
 
-def test_own_account_is_last_and_its_refused_token_means_done(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_own_account_is_deactivated_last_and_its_invalid_token_means_done(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
     mine, hers = "%40admin%3Aexample.org", "%40alice%3Aexample.org"
     for user in (mine, hers):
         signed_in.on(f"/_synapse/admin/v1/deactivate/{user}", json_reply({}))
@@ -68,7 +70,9 @@ def test_own_account_is_last_and_its_refused_token_means_done(signed_in: Stub, s
     ]
 
 
-def test_last_admin_has_to_be_named(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_deactivation_of_the_last_admin_is_refused_without_its_name(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
     last = {"name": "@last:example.org", "admin": True}
     signed_in.on(USERS, json_reply({"users": [last], "total": 1}))
     signed_in.on("*", json_reply(last))
