@@ -1,10 +1,9 @@
-"""Fill the PostgreSQL of a Synapse with rooms and users, in seconds where Synapse itself would take hours.
+"""Write rooms and users into the PostgreSQL database of a Synapse. Synapse itself would need hours for them.
 
-60 % of the rooms are direct chats, 20 % have members on other servers, 3 % are lost: their only admin has
-left. There are twice as many users as rooms; 5 % of them have not been active for a year. The events are
-real ones: their ids are their hashes, which Synapse checks. There are no state groups: these rooms can be
-looked at, and nothing can be sent into them.
-Everything is drawn with the same seed, so that each run fills in the same rooms.
+60 % of the rooms are direct chats, 20 % have members on other servers, and 3 % are without control, because
+their only admin has left. There are twice as many users as rooms; 5 % of the users have not been active for a
+year. Event ids are the hashes of the events, which Synapse checks. There are no state groups, so the rooms
+can be read, but no event can be sent into them. The random seed is fixed: each run writes the same rooms.
 """
 
 import contextlib
@@ -22,14 +21,14 @@ from synapse.events import make_event_from_dict
 
 VERSION = RoomVersions.V11
 EPOCH = 1_700_000_000_000  # milliseconds
-MANY = 1_000  # who hold power in each of the two rooms that are made for them
+MANY = 1_000  # users with power in each of the two rooms of fill_holders()
 BATCH = 20_000  # events
-# Of a hundred rooms.
+# Rooms of each kind, of a hundred rooms.
 DIRECT, FEDERATED, LOST = 60, 20, 3
 DORMANT = 5  # of a hundred users
 DAY = 86_400  # seconds
 YEAR = 400  # days
-# The tables that are filled, with the columns that have no default of use.
+# The tables to fill, with the columns that need a value.
 TABLES = {
     "users": "name, creation_ts, admin, is_guest, deactivated, approved",
     "profiles": "user_id, displayname, full_user_id",
@@ -52,12 +51,12 @@ TABLES = {
 
 @dataclass
 class Room:
-    """A room as it is to be: who is what in it.
+    """A room to write, with its members and power levels.
 
     Attributes:
-        kind: a word for its name; None: a direct chat, which has no name.
-        memberships: by user id, the creator first.
-        levels: by user id.
+        kind: the first word of the name; None for a direct chat, which has no name.
+        memberships: the membership of each user id; the creator is the first.
+        levels: the power level of each user id.
     """
 
     room_id: str
@@ -68,10 +67,10 @@ class Room:
 
 @dataclass
 class Filler:
-    """Writes rows into memory, and from there into the database.
+    """Collects rows in memory, and copies them into the database.
 
     Attributes:
-        server_name: the part after the colon of local ids.
+        server_name: the server name of the Synapse.
         position: the stream ordering of the last event.
     """
 
@@ -81,7 +80,7 @@ class Filler:
     rows: dict[str, StringIO] = field(default_factory=lambda: {name: StringIO() for name in TABLES})
 
     def add(self, table: str, *values: object) -> None:
-        """Add a row. No text here has a tab, a newline or a backslash."""
+        """Add a row. No value has a tab, a newline or a backslash, so they need no escapes."""
         self.rows[table].write("\t".join("\\N" if value is None else str(value) for value in values) + "\n")
 
     def user(self, number: int, *, deactivated: bool) -> None:
@@ -97,7 +96,7 @@ class Filler:
         return f"@user-{number}:{self.server_name}"
 
     def room(self, room: Room) -> None:
-        """Add a room with the state that Synapse gives a new one, and its memberships."""
+        """Add a room with the initial state events of Synapse, and with its memberships."""
         creator, *others = room.memberships
         self.add("rooms", room.room_id, "f", creator, VERSION.identifier, "t")
         chain: list[tuple[str, str, dict[str, Any]]] = [
@@ -183,7 +182,7 @@ class Filler:
         return user_id.endswith(f":{self.server_name}")
 
     def write(self) -> None:
-        """Copy the rows into the database, and forget them."""
+        """Copy the rows into the database, and clear them."""
         with (
             contextlib.closing(psycopg2.connect(**self.database)) as session,
             session,
@@ -208,20 +207,20 @@ LEVELS = {
 
 
 def fill(database: Mapping[str, Any], server_name: str, rooms: int) -> None:
-    """Fill the database of a Synapse that is stopped, and has a server admin at least.
+    """Fill the database of a stopped Synapse that already has a server admin.
 
     Args:
-        database: how ``psycopg2`` reaches it.
-        server_name: of the Synapse.
-        rooms: how many.
+        database: the connection arguments for ``psycopg2``.
+        server_name: the server name of the Synapse.
+        rooms: the number of rooms.
     """
-    with filling(database, server_name) as filler:
+    with open_filler(database, server_name) as filler:
         users = 2 * rooms
         for number in range(users):
-            # The last ones have no rooms.
+            # The last users are deactivated, and have no rooms.
             filler.user(number, deactivated=number >= users - users // 100)
         written = filler.position
-        for room in drawn(filler, rooms, users - users // 100):
+        for room in random_rooms(filler, rooms, users - users // 100):
             filler.room(room)
             if filler.position - written > BATCH:
                 filler.write()
@@ -229,8 +228,8 @@ def fill(database: Mapping[str, Any], server_name: str, rooms: int) -> None:
 
 
 def fill_holders(database: Mapping[str, Any], server_name: str) -> None:
-    """Add two rooms in which a thousand of the users have power, joined or not."""
-    with filling(database, server_name) as filler:
+    """Add two rooms with a thousand power holders: in one they are joined, in the other they have left."""
+    with open_filler(database, server_name) as filler:
         holders = {filler.user_id(number): 100 for number in range(MANY)}
         filler.room(Room(joined_holders(server_name), "Joined", dict.fromkeys(holders, "join"), holders))
         gone = dict.fromkeys(holders, "leave") | {
@@ -240,8 +239,8 @@ def fill_holders(database: Mapping[str, Any], server_name: str) -> None:
 
 
 @contextlib.contextmanager
-def filling(database: Mapping[str, Any], server_name: str) -> Iterator[Filler]:
-    """Go on after the last event of the database, and leave it as Synapse wants it."""
+def open_filler(database: Mapping[str, Any], server_name: str) -> Iterator[Filler]:
+    """Yield a filler that continues after the last event; then write its rows and the stream positions."""
     with contextlib.closing(psycopg2.connect(**database)) as session, session.cursor() as cursor:
         session.autocommit = True
         cursor.execute("SELECT coalesce(max(stream_ordering), 1) FROM events")
@@ -250,7 +249,7 @@ def filling(database: Mapping[str, Any], server_name: str) -> Iterator[Filler]:
         yield filler
         filler.write()
         cursor.execute("SELECT setval('events_stream_seq', %s)", (filler.position,))
-        # All of this has been dealt with.
+        # Synapse must not process these events again.
         cursor.execute("UPDATE federation_stream_position SET stream_id = %s", (filler.position,))
         cursor.execute("UPDATE room_forgetter_stream_pos SET stream_id = %s", (filler.position,))
         cursor.execute("UPDATE appservice_stream_position SET stream_ordering = %s", (filler.position,))
@@ -267,27 +266,28 @@ def departed_holders(server_name: str) -> str:
     return f"!departed-holders:{server_name}"
 
 
-def drawn(filler: Filler, rooms: int, users: int) -> Iterator[Room]:
-    """Draw the rooms."""
-    dice = random.Random(1)  # noqa: S311 - the same rooms each time
+def random_rooms(filler: Filler, rooms: int, users: int) -> Iterator[Room]:
+    """Generate random rooms."""
+    generator = random.Random(1)  # noqa: S311 - the same rooms each time
     for number in range(rooms):
-        room_id = f"!{number:06d}{dice.getrandbits(60):015x}:{filler.server_name}"
+        room_id = f"!{number:06d}{generator.getrandbits(60):015x}:{filler.server_name}"
         share = number % 100
 
-        def people(count: int) -> list[str]:
-            return [filler.user_id(user) for user in dice.sample(range(users), count)]
+        def random_users(count: int) -> list[str]:
+            return [filler.user_id(user) for user in generator.sample(range(users), count)]
 
         if share < DIRECT:
-            pair = people(2)
+            pair = random_users(2)
             yield Room(room_id, None, dict.fromkeys(pair, "join"), dict.fromkeys(pair, 100))
             continue
-        local = people(dice.randint(3, 8))
+        local = random_users(generator.randint(3, 8))
         memberships, levels = dict.fromkeys(local, "join"), {local[0]: 100, local[1]: 50}
         if share < DIRECT + FEDERATED:
-            elsewhere = [
-                f"@guest-{dice.randrange(5000)}:server-{dice.randrange(50)}.example" for _ in range(3)
+            remote_users = [
+                f"@guest-{generator.randrange(5000)}:server-{generator.randrange(50)}.example"
+                for _ in range(3)
             ]
-            yield Room(room_id, "Federated", memberships | dict.fromkeys(elsewhere, "join"), levels)
+            yield Room(room_id, "Federated", memberships | dict.fromkeys(remote_users, "join"), levels)
         elif share < DIRECT + FEDERATED + LOST:
             yield Room(room_id, "Lost", memberships | {local[0]: "leave"}, levels)
         else:

@@ -1,10 +1,10 @@
-"""What a long journal costs: commands with 500,000 entries against the same with one run in the journal.
+"""Measure commands with a journal of 500,000 entries, compared with a journal of one run.
 
     python benchmarks/journal.py [--entries 500000] [--rounds 10]
 
-Starts a Synapse, writes an old text journal and has it imported (the time is shown), and then runs each
-command in turn with the short and the long journal, so that whatever else the machine does strikes both
-alike. Ends with 1 where a command takes more than 1.2 times as long with the long one.
+Starts a Synapse, writes a journal in the old text format, and imports it (the time is printed). Then each
+command runs alternately with the short and the long journal, so that other load on the machine affects both.
+Exits with 1 if a command takes more than 1.2 times as long with the long journal.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from pathlib import Path
 from synadmin.journal import Journal, entries
 from synadmin.sandbox.homeserver import Homeserver
 
-MOST = 1.2
-A_RUN = 5  # entries
+MAX_RATIO = 1.2
+ENTRIES_PER_RUN = 5
 
 
 def add_run(path: Path, server: str) -> None:
-    """Add a run that has ended, so that both journals have a last one."""
+    """Add a finished run, so that both journals have a last run."""
     journal = Journal(path, command="room make-admin")
     entry = journal.begin(
         server=server,
@@ -39,13 +39,13 @@ def add_run(path: Path, server: str) -> None:
     journal.end(0)
 
 
-def fill(path: Path, server: str, count: int) -> float:
-    """Write an old journal, have it imported, and return the seconds that this took."""
+def import_old_journal(path: Path, server: str, count: int) -> float:
+    """Write a journal in the old format, import it, and return the seconds of the import."""
     with path.with_suffix(".jsonl").open("w", encoding="utf-8") as file:
         for number in range(count):
-            run = f"20260101T000000-{number // A_RUN:06x}"
+            run = f"20260101T000000-{number // ENTRIES_PER_RUN:06x}"
             fields = {
-                "id": f"{run}-{number % A_RUN + 1}",
+                "id": f"{run}-{number % ENTRIES_PER_RUN + 1}",
                 "time": "2026-01-01T00:00:00.000Z",
                 "run": run,
                 "command": "room make-admin",
@@ -65,7 +65,7 @@ def fill(path: Path, server: str, count: int) -> float:
 
 
 def seconds(command: list[str], journal: Path, server: Homeserver) -> float:
-    """Run a command once and return the wall-clock seconds."""
+    """Run a command once; return the elapsed seconds."""
     env = {
         **os.environ,
         "SYNADMIN_JOURNAL": str(journal),
@@ -79,14 +79,15 @@ def seconds(command: list[str], journal: Path, server: Homeserver) -> float:
 
 
 def main() -> int:
-    """Measure, print, judge."""
-    parser = argparse.ArgumentParser(description="The time that a long journal costs.")
+    """Measure, print the results, and return 1 if the claim does not hold."""
+    parser = argparse.ArgumentParser(description="Measure the time of commands with a long journal.")
     parser.add_argument("--entries", type=int, default=500_000)
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, Homeserver(Path(scratch) / "server") as server:
         short, long = Path(scratch) / "short.sqlite3", Path(scratch) / "long.sqlite3"
-        print(f"{options.entries} entries imported in {fill(long, server.url, options.entries):.1f} s, once")
+        import_seconds = import_old_journal(long, server.url, options.entries)
+        print(f"{options.entries} entries imported in {import_seconds:.1f} s, once")
         for path in (short, long):
             add_run(path, server.url)
         room_id = server.register("alice").create_room("Benchmark")
@@ -106,8 +107,8 @@ def main() -> int:
             worst = max(worst, ratio)
             times = [statistics.median(times) * 1000 for times in zip(*pairs, strict=True)]
             print(f"{' '.join(command[:2]):16} {times[0]:6.0f} ms  {times[1]:6.0f} ms  {ratio:5.2f} x")
-    print(f"at most {MOST} x: {'yes' if worst <= MOST else 'NO'}")
-    return 0 if worst <= MOST else 1
+    print(f"at most {MAX_RATIO} x: {'yes' if worst <= MAX_RATIO else 'NO'}")
+    return 0 if worst <= MAX_RATIO else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Running synadmin, another commit of it, synadm, curl and wrk on a server, and what each of them takes."""
+"""Run synadmin, another commit of it, synadm, curl and wrk on a server, and measure each run."""
 
 import contextlib
 import http.client
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from tests.live.workers import WorkerHomeserver
 
-AT_ONCE = 8
+CONCURRENCY = 8
 WRK = """
 local paths, at = {}, tonumber(os.getenv("SKIPPED"))
 for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
@@ -36,14 +36,14 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a program took.
+class Measurement:
+    """The measurements of one run of a program.
 
     Attributes:
-        seconds: from its start to its end.
-        memory: its peak, in MB.
-        requests: how many the server has answered meanwhile.
-        output: what it has printed.
+        seconds: the elapsed time.
+        memory: the peak memory in MB.
+        requests: the number of requests that the server has answered during the run.
+        output: the file with the standard output.
     """
 
     seconds: float
@@ -54,27 +54,27 @@ class Ran:
 
 @dataclass(frozen=True)
 class Tool:
-    """A synadmin: this one, or another commit."""
+    """A version of synadmin: the current one, or another commit."""
 
     name: str
     source: Path
 
     def has_rule(self, rule: str) -> bool:
-        """Return whether its audit has this rule."""
+        """Return whether the audit of this version has a rule."""
         return (self.source / "synadmin/audit/rules" / f"{rule.replace('-', '_')}.py").exists()
 
 
 @dataclass
 class Bench:
-    """A filled server and what is measured on it.
+    """A server with rooms, and the programs that run on it.
 
     Attributes:
         server: the Synapse.
         rooms: the ids of its rooms.
-        scratch: a directory.
-        synadm: the command of synadm; None: it does not run.
-        used: how many accounts, rooms and media runs have used up.
-        findings: of the last audit of each tool, by its name: rule and subject.
+        scratch: a temporary directory.
+        synadm: the path of synadm; None to leave it out.
+        used: how many accounts, rooms and media earlier runs have changed.
+        findings: rule and subject of each finding of the last audit, by tool.
     """
 
     server: WorkerHomeserver
@@ -91,11 +91,11 @@ class Bench:
         url: str | None = None,
         codes: Collection[int] = (0, 5, 10),
         **settings: str,
-    ) -> Ran:
-        """Run a synadmin.
+    ) -> Measurement:
+        """Run a version of synadmin.
 
         Raises:
-            RuntimeError: it ended with an exit code that is not in ``codes``.
+            RuntimeError: the exit code is not in ``codes``.
         """
         home = self.scratch / "home"
         home.mkdir(exist_ok=True)
@@ -108,10 +108,10 @@ class Bench:
             "SYNADMIN_ACCESS_TOKEN": self.server.admin.token,
             **settings,
         }
-        return self._measured([sys.executable, "-m", "synadmin", *arguments], environment, codes)
+        return self._run_measured([sys.executable, "-m", "synadmin", *arguments], environment, codes)
 
-    def synadm_list(self, noun: str) -> Ran:
-        """Have synadm list all rooms or users."""
+    def synadm_list(self, noun: str) -> Measurement:
+        """List all rooms or users with synadm."""
         config = self.scratch / "synadm.yaml"
         config.touch(mode=0o600)
         settings = {
@@ -128,34 +128,34 @@ class Bench:
         }
         config.write_text(json.dumps(settings), "utf-8")  # JSON is YAML
         words = ["--batch", "-o", "json", noun, "list", "--limit", "1000000"]
-        return self._measured([str(self.synadm), "-c", str(config), *words], dict(os.environ))
+        return self._run_measured([str(self.synadm), "-c", str(config), *words], dict(os.environ))
 
     def curl(self, path: str) -> float:
-        """Fetch a path by one request; return the seconds."""
+        """Request a path with curl; return the seconds."""
         header = f"Authorization: Bearer {self.server.admin.token}"
-        return self._measured(
+        return self._run_measured(
             ["curl", "-sSf", "-H", header, self.server.url + path], dict(os.environ)
         ).seconds
 
     def wrk(self) -> float:
-        """Return the seconds in which wrk asks for the power levels of all rooms, by its rate in a few."""
+        """Return the seconds of wrk for the power levels of all rooms, calculated from its request rate."""
         script, paths = self.scratch / "rooms.lua", self.scratch / "paths"
         script.write_text(WRK, "utf-8")
         path = "/_synapse/admin/v1/rooms/{}/state?type=m.room.power_levels\n"
         paths.write_text("".join(path.format(quote(room, safe="")) for room in self.rooms), "utf-8")
-        # Each run begins at other rooms: those of the last one are in Synapse's caches.
+        # Each run starts with other rooms, because Synapse has cached the rooms of the previous run.
         self.used += len(self.rooms) // 3
         environment = os.environ | {"PATHS": str(paths), "SKIPPED": str(self.used % len(self.rooms))}
         header = f"Authorization: Bearer {self.server.admin.token}"
-        command = ["wrk", "-t1", f"-c{AT_ONCE}", "-s", str(script), f"-d{WRK_SECONDS}s", "-H", header]
-        said = self._measured([*command, self.server.url], environment).output.read_text("utf-8")
-        rate = re.search(r"Requests/sec: *([0-9.]+)", said)
-        if rate is None or "Non-2xx" in said:
-            raise SystemExit(said)
+        command = ["wrk", "-t1", f"-c{CONCURRENCY}", "-s", str(script), f"-d{WRK_SECONDS}s", "-H", header]
+        printed = self._run_measured([*command, self.server.url], environment).output.read_text("utf-8")
+        rate = re.search(r"Requests/sec: *([0-9.]+)", printed)
+        if rate is None or "Non-2xx" in printed:
+            raise SystemExit(printed)
         return len(self.rooms) / float(rate[1])
 
-    def bare(self, requests: Sequence[tuple[str, str, object]]) -> float:
-        """Send requests on one connection; return the seconds."""
+    def send_requests(self, requests: Sequence[tuple[str, str, object]]) -> float:
+        """Send requests over one connection, without a program; return the seconds."""
         address = self.server.url.removeprefix("http://")
         headers = {"Authorization": f"Bearer {self.server.admin.token}"}
         with contextlib.closing(http.client.HTTPConnection(address)) as connection:
@@ -168,24 +168,24 @@ class Bench:
                     raise SystemExit(f"{method} {path}: {answer.status}")
             return time.perf_counter() - started
 
-    def listed(self, lines: Sequence[str]) -> str:
-        """Write a file for ``--from``; return its path."""
+    def write_lines(self, lines: Sequence[str]) -> str:
+        """Write lines to a file for ``--from``; return its path."""
         path = self.scratch / "items"
         path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
         return str(path)
 
-    def fresh(self, number: int) -> list[int]:
-        """Return numbers that no run has had."""
+    def new_numbers(self, number: int) -> list[int]:
+        """Return numbers that no earlier run has used."""
         self.used += number
         return list(range(self.used - number, self.used))
 
-    def _measured(
+    def _run_measured(
         self, command: Sequence[str], environment: dict[str, str], codes: Collection[int] = (0,)
-    ) -> Ran:
+    ) -> Measurement:
         output, usage = self.scratch / "output", self.scratch / "usage"
         before = self.server.log.stat().st_size
         with output.open("wb") as sink, (self.scratch / "errors").open("wb") as errors:
-            # A child's peak memory counts what its parent holds: a small process starts it.
+            # The peak memory of a child includes that of its parent, so a small process starts the program.
             child = subprocess.run(
                 [sys.executable, "-S", "-E", "-c", LAUNCH, str(usage), *command],
                 env=environment,
@@ -196,14 +196,14 @@ class Bench:
                 check=False,
             )
         if child.returncode not in codes:
-            said = (self.scratch / "errors").read_text("utf-8")
-            raise RuntimeError(f"{command[0]} ended with {child.returncode}: {said}")
+            errors_printed = (self.scratch / "errors").read_text("utf-8")
+            raise RuntimeError(f"{command[0]} ended with {child.returncode}: {errors_printed}")
         seconds, kilobytes = map(float, usage.read_text("utf-8").split())
-        return Ran(seconds, kilobytes / 1024, self._answered(before), output)
+        return Measurement(seconds, kilobytes / 1024, self._count_requests(before), output)
 
-    def _answered(self, position: int) -> int:
-        """Return how many requests the log has from a position on, without those between the processes."""
-        time.sleep(0.2)  # Synapse writes the line after the answer
+    def _count_requests(self, position: int) -> int:
+        """Return the number of client requests in the log after a position, without replication requests."""
+        time.sleep(0.2)  # Synapse writes the log line after it has sent the answer
         with self.server.log.open("rb") as lines:
             lines.seek(position)
             return sum(

@@ -1,13 +1,13 @@
-"""synadmin against curl, wrk and synadm on a large homeserver, and against another commit of itself.
+"""Measure synadmin on a large homeserver, compared with curl, wrk, synadm and another commit of synadmin.
 
     python benchmarks/scale.py [--rooms 5000:3,20000:3] [--against COMMIT] [--synadm PATH] [--only REGEX]
 
-For each number of rooms a PostgreSQL is filled by SQL, with twice as many users (`fill.py`). Before it is a
-Synapse with a worker, Redis and nginx. All is on this machine. In each round the reference, synadmin, the
-other commit and synadm run in turn: what else the machine does strikes all of them. Each figure is the
-median of the rounds, with the smallest and the largest. `x` means times the reference; a reference is one
-request for everything by curl, one request for each room by wrk, or the bare request for each item on one
-connection. Prints Markdown. Needs PostgreSQL, redis-server, nginx, curl and wrk (Debian's packages).
+For each number of rooms, `fill.py` writes the rooms and twice as many users into a PostgreSQL database. A
+Synapse with a worker, Redis and nginx uses it, all on this machine. In each round the reference, synadmin,
+the other commit and synadm run alternately, so that other load on the machine affects all of them. Each
+figure is the median of the rounds, with the smallest and the largest. `x` means times the reference. The
+reference is one request for the whole list by curl, one request for each room by wrk, or one request for each
+item over one connection. Prints Markdown. Needs PostgreSQL, redis-server, nginx, curl and wrk (Debian's packages).
 """
 
 import argparse
@@ -31,46 +31,46 @@ from urllib.parse import quote
 
 import psycopg2
 from fill import departed_holders, fill, fill_holders, joined_holders
-from measuring import AT_ONCE, Bench, Ran, Tool
+from measuring import CONCURRENCY, Bench, Measurement, Tool
 
 from tests.live.delayed import DelayedServer
 from tests.live.workers import WorkerHomeserver
 
 ROOT = Path(__file__).parents[1]
-DELAY = 0.1  # seconds: a round trip
-LONG_DELAY = 0.5  # seconds: where round trips are counted by the time that they take
-LIMIT = 5  # seconds of an audit with a time limit
-LIMITS = (1, 2, 4, 8, 16, 32, 64, 128)  # seconds: which of them is enough for a finding
-MANY = 300  # rooms of a bulk
-FEW, ITEMS = 20, 120  # the cost of an item is the difference between these, so that start-up is left out
+DELAY = 0.1  # seconds: the added delay of a round trip
+LONG_DELAY = 0.5  # seconds: a delay that is long enough to count round trips by their time
+LIMIT = 5  # seconds: the time limit of an audit
+LIMITS = (1, 2, 4, 8, 16, 32, 64, 128)  # seconds: time limits, to find the shortest with a finding
+MANY = 300  # rooms of a bulk run
+FEW, ITEMS = 20, 120  # the difference of these numbers gives the cost of an item without start-up
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What one run gives.
+    """The result of one run.
 
     Attributes:
-        value: in the unit of the row.
-        ran: what else the run took; None: it is no single run.
+        value: the value in the unit of the row.
+        run: the measurements of the run; None if the value is not from a single run.
     """
 
     value: float
-    ran: Ran | None = None
+    run: Measurement | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """A row of the table.
 
     Attributes:
-        name: what is measured.
-        goal: what the project wants.
-        unit: of the figures.
-        measure: measures a synadmin.
-        reference: measured first in each round, in seconds; it is given to the others. None: there is none.
-        synadm: the same of synadm, where it can do that.
-        grows: whether time and memory are compared between servers.
-        holders: whether it takes the rooms with a thousand holders, in which an audit would spend its time.
+        name: the measured command.
+        goal: the goal of the project.
+        unit: the unit of the figures.
+        measure: measures a version of synadmin, with the seconds of the reference.
+        reference: measures the reference in seconds, first in each round. None if the row has no reference.
+        synadm: measures synadm, if it has such a command.
+        grows: whether time and memory are compared between the numbers of rooms.
+        holders: whether the row needs the rooms with a thousand power holders. They would slow down an audit.
     """
 
     name: str
@@ -84,18 +84,18 @@ class Row:
 
 
 def listing(noun: str, path: str, goal: str) -> Row:
-    """Return the row of a long list."""
+    """Return the row of a list command."""
 
     def measure(bench: Bench, tool: Tool, reference: float) -> Figure:
-        ran = bench.run(tool, noun, "list", "-o", "ndjson")
-        with ran.output.open("rb") as lines:
+        run = bench.run(tool, noun, "list", "-o", "ndjson")
+        with run.output.open("rb") as lines:
             if sum(1 for _ in lines) < len(bench.rooms):
                 raise RuntimeError("the list is not complete")
-        return Figure(ran.seconds / reference, ran)
+        return Figure(run.seconds / reference, run)
 
     def synadm(bench: Bench, reference: float) -> Figure:
-        ran = bench.synadm_list(noun)
-        return Figure(ran.seconds / reference, ran)
+        run = bench.synadm_list(noun)
+        return Figure(run.seconds / reference, run)
 
     return Row(
         f"`{noun} list -o ndjson`", goal, "x", measure, lambda bench: bench.curl(path), synadm, grows=True
@@ -103,50 +103,50 @@ def listing(noun: str, path: str, goal: str) -> Row:
 
 
 def audit(bench: Bench, tool: Tool, reference: float) -> Figure:
-    """Audit all rooms, and note the findings."""
+    """Audit all rooms, and record the findings."""
     arguments = ("--fail-on", "never", "-o", "ndjson")
-    ran = bench.run(tool, "audit", "rooms", *arguments, SYNADMIN_CONCURRENCY=str(AT_ONCE))
-    with ran.output.open(encoding="utf-8") as lines:
+    run = bench.run(tool, "audit", "rooms", *arguments, SYNADMIN_CONCURRENCY=str(CONCURRENCY))
+    with run.output.open(encoding="utf-8") as lines:
         found = map(json.loads, lines)
         bench.findings[tool.name] = {(one["rule"], one["subject"]["id"]) for one in found if "rule" in one}
-    return Figure(ran.seconds / reference, ran)
+    return Figure(run.seconds / reference, run)
 
 
-def limited_audit(bench: Bench, tool: Tool, seconds: int) -> tuple[dict[str, Any], Ran]:
-    """Audit for some seconds; return the report, in which most rooms may be missing."""
+def limited_audit(bench: Bench, tool: Tool, seconds: int) -> tuple[dict[str, Any], Measurement]:
+    """Audit with a time limit; return the report, which may have only a part of the rooms."""
     arguments = ("--time-limit", f"{seconds}s", "--fail-on", "never", "-o", "json")
-    ran = bench.run(tool, "audit", "rooms", *arguments, codes=(0, 1))
-    return json.loads(ran.output.read_text("utf-8")), ran
+    run = bench.run(tool, "audit", "rooms", *arguments, codes=(0, 1))
+    return json.loads(run.output.read_text("utf-8")), run
 
 
 def checked_in_time(bench: Bench, tool: Tool, _: float) -> Figure:
-    """Count the rooms that were checked within a time limit."""
-    report, ran = limited_audit(bench, tool, LIMIT)
-    return Figure(report["checked"]["rooms"], ran)
+    """Count the rooms that an audit checks within the time limit."""
+    report, run = limited_audit(bench, tool, LIMIT)
+    return Figure(report["checked"]["rooms"], run)
 
 
 def first_finding(bench: Bench, tool: Tool, _: float) -> Figure:
     """Find the shortest time limit with a finding in the report."""
     for seconds in LIMITS:
-        report, ran = limited_audit(bench, tool, seconds)
+        report, run = limited_audit(bench, tool, seconds)
         if report["findings"]:
-            return Figure(seconds, ran)
+            return Figure(seconds, run)
     raise RuntimeError(f"no finding in {LIMITS[-1]} seconds")
 
 
 def one_make_admin(bench: Bench, tool: Tool, _: float) -> Figure:
-    """Count the round trips of one make-admin by what a delay of each adds."""
-    ran = []
+    """Count the round trips of one make-admin by the time that a delay of each adds."""
+    runs = []
     with DelayedServer(bench.server.front_port, LONG_DELAY) as delayed:
         for url in (None, f"http://127.0.0.1:{delayed.port}"):
             room_id = bench.server.register("owner").make_room("to be regained")
-            ran.append(bench.run(tool, "room", "make-admin", room_id, "--yes", url=url))
-    return Figure((ran[1].seconds - ran[0].seconds) / LONG_DELAY, ran[1])
+            runs.append(bench.run(tool, "room", "make-admin", room_id, "--yes", url=url))
+    return Figure((runs[1].seconds - runs[0].seconds) / LONG_DELAY, runs[1])
 
 
 def bulk(bench: Bench, tool: Tool, _: float) -> Figure:
-    """Compare a dry run of many rooms, one at a time, with one of four at a time."""
-    path = bench.listed(bench.rooms[:MANY])
+    """Compare a dry run of many rooms with a concurrency of 1 and of 4."""
+    path = bench.write_lines(bench.rooms[:MANY])
     command = ("room", "make-admin", "--from", path, "--dry-run", "-o", "ndjson", "--allow", "impersonate")
     with DelayedServer(bench.server.front_port, DELAY) as delayed:
         url = f"http://127.0.0.1:{delayed.port}"
@@ -160,58 +160,60 @@ def bulk(bench: Bench, tool: Tool, _: float) -> Figure:
 def items(
     name: str,
     make: Callable[[Bench, int], list[str]],
-    bare: Callable[[Bench, str], tuple[str, str, object]],
+    request_for: Callable[[Bench, str], tuple[str, str, object]],
     *command: str,
 ) -> Row:
-    """Return the row of a change of many targets: what one costs, against the bare request."""
+    """Return the row of a change of many items: the time for one item, compared with its request alone."""
 
     def reference(bench: Bench) -> float:
-        requests = [bare(bench, target) for target in make(bench, ITEMS)]
-        return bench.bare(requests) / ITEMS
+        requests = [request_for(bench, target) for target in make(bench, ITEMS)]
+        return bench.send_requests(requests) / ITEMS
 
     def measure(bench: Bench, tool: Tool, reference: float) -> Figure:
-        ran = []
+        runs = []
         for number in (FEW, ITEMS + FEW):
-            path = bench.listed(make(bench, number))
-            ran.append(bench.run(tool, *command, "--from", path, "--yes", "-o", "ndjson"))
-        return Figure((ran[1].seconds - ran[0].seconds) / ITEMS / reference, ran[1])
+            path = bench.write_lines(make(bench, number))
+            runs.append(bench.run(tool, *command, "--from", path, "--yes", "-o", "ndjson"))
+        return Figure((runs[1].seconds - runs[0].seconds) / ITEMS / reference, runs[1])
 
-    return Row(f"`{name}`, each of {ITEMS}", "1.3 x", "x", measure, reference)
+    return Row(f"`{name}`, one of {ITEMS} items", "1.3 x", "x", measure, reference)
 
 
 def accounts(bench: Bench, number: int) -> list[str]:
-    """Return accounts that no run has changed."""
-    return [f"@user-{one}:{bench.server.server_name}" for one in bench.fresh(number)]
+    """Return accounts that no earlier run has changed."""
+    return [f"@user-{one}:{bench.server.server_name}" for one in bench.new_numbers(number)]
 
 
 def new_names(bench: Bench, number: int) -> list[str]:
     """Return names that no account has."""
-    return [f"@new-{one}:{bench.server.server_name}" for one in bench.fresh(number)]
+    return [f"@new-{one}:{bench.server.server_name}" for one in bench.new_numbers(number)]
 
 
 def media(bench: Bench, number: int) -> list[str]:
     """Upload files; return their ids."""
     owner = bench.server.register("owner")
-    uploads = (owner.call("POST", "/_matrix/media/v3/upload", {"a": one}) for one in bench.fresh(number))
+    uploads = (
+        owner.call("POST", "/_matrix/media/v3/upload", {"a": one}) for one in bench.new_numbers(number)
+    )
     return [str(upload["content_uri"]) for upload in uploads]
 
 
 def put_user(body: dict[str, Any]) -> Callable[[Bench, str], tuple[str, str, object]]:
-    """Return the bare request that changes or creates an account."""
+    """Return a function that returns the request to change or create an account."""
     return lambda _, user: ("PUT", f"/_synapse/admin/v2/users/{quote(user, safe='')}", body)
 
 
 def delete_media(_: Bench, uri: str) -> tuple[str, str, object]:
-    """Return the bare request that deletes a file."""
+    """Return the request to delete a file."""
     return "DELETE", f"/_synapse/admin/v1/media/{uri.removeprefix('mxc://')}", None
 
 
 def holders(name: str, goal: str, *words: str, room: Callable[[str], str]) -> Row:
-    """Return the row of a command on a room with a thousand users with power."""
+    """Return the row of a command on a room with a thousand power holders."""
 
     def measure(bench: Bench, tool: Tool, _: float) -> Figure:
-        ran = bench.run(tool, *words, room(bench.server.server_name))
-        return Figure(ran.requests, ran)
+        run = bench.run(tool, *words, room(bench.server.server_name))
+        return Figure(run.requests, run)
 
     return Row(name, goal, "requests", measure, holders=True)
 
@@ -243,10 +245,10 @@ ROWS = (
 
 
 @contextlib.contextmanager
-def served(rooms: int) -> Iterator[WorkerHomeserver]:
-    """Run a Synapse with so many rooms."""
+def homeserver_with_rooms(rooms: int) -> Iterator[WorkerHomeserver]:
+    """Run a Synapse with this number of rooms."""
     with WorkerHomeserver(lag=0) as server:
-        assert server.admin  # registered, so that there is one to ask  # noqa: S101
+        assert server.admin  # registers the server admin before the database is filled  # noqa: S101
         server.stop()
         started = time.perf_counter()
         fill(server.database, server.server_name, rooms)
@@ -257,23 +259,23 @@ def served(rooms: int) -> Iterator[WorkerHomeserver]:
 
 @dataclass
 class Measured:
-    """The figures of a row: the references, and those of each tool by its name, a round each."""
+    """The figures of a row, one for each round: of the reference, and of each tool by its name."""
 
     row: Row
     references: list[float]
     figures: dict[str, list[Figure]]
 
     def cells(self, names: Sequence[str]) -> Iterator[str]:
-        """Yield the cells of its line."""
+        """Yield the cells of the row."""
         yield self.row.name
         yield self.row.goal
-        yield spread(self.references, "s") if self.references else "-"
+        yield format_figures(self.references, "s") if self.references else "-"
         for name in names:
             figures = self.figures.get(name)
             yield cell(figures, self.row.unit) if figures else "-"
 
 
-def measured(bench: Bench, row: Row, tools: Sequence[Tool], rounds: int) -> Measured:
+def measure_row(bench: Bench, row: Row, tools: Sequence[Tool], rounds: int) -> Measured:
     """Measure a row."""
     found = Measured(row, [], {})
     for _ in range(rounds):
@@ -284,7 +286,7 @@ def measured(bench: Bench, row: Row, tools: Sequence[Tool], rounds: int) -> Meas
         for tool in tools:
             try:
                 figure = row.measure(bench, tool, reference)
-            except (RuntimeError, ValueError, KeyError) as error:  # another commit may not know the command
+            except (RuntimeError, ValueError, KeyError) as error:  # another commit may not have the command
                 print(f"{row.name}, {tool.name}: {str(error)[-300:]}", file=sys.stderr)
             else:
                 found.figures.setdefault(tool.name, []).append(figure)
@@ -293,30 +295,30 @@ def measured(bench: Bench, row: Row, tools: Sequence[Tool], rounds: int) -> Meas
     return found
 
 
-def spread(figures: Sequence[float], unit: str) -> str:
-    """Return the median, and where it is not the only figure, the smallest and the largest."""
-    middle = statistics.median(figures)
+def format_figures(figures: Sequence[float], unit: str) -> str:
+    """Return the median, with the smallest and the largest figure if they differ."""
+    median = statistics.median(figures)
     whole = all(float(one).is_integer() for one in figures)
-    digits = 0 if whole else 2 if middle >= 0.1 else 4  # noqa: PLR2004
-    text = f"{middle:,.{digits}f} {unit}"
+    digits = 0 if whole else 2 if median >= 0.1 else 4  # noqa: PLR2004
+    text = f"{median:,.{digits}f} {unit}"
     if min(figures) < max(figures):
         text += f" ({min(figures):,.{digits}f} to {max(figures):,.{digits}f})"
     return text
 
 
 def cell(figures: Sequence[Figure], unit: str) -> str:
-    """Return a cell of the table: the figure, the largest peak of memory, and the requests."""
-    text = spread([figure.value for figure in figures], unit)
-    runs = [figure.ran for figure in figures if figure.ran is not None]
+    """Return a cell of the table: the figure, the largest peak memory, and the number of requests."""
+    text = format_figures([figure.value for figure in figures], unit)
+    runs = [figure.run for figure in figures if figure.run is not None]
     if runs:
-        text += f", {max(ran.memory for ran in runs):.0f} MB"
+        text += f", {max(run.memory for run in runs):.0f} MB"
         if unit != "requests":
-            text += f", {statistics.median(ran.requests for ran in runs):,.0f} requests"
+            text += f", {statistics.median(run.requests for run in runs):,.0f} requests"
     return text
 
 
 def compare_findings(findings: dict[str, set[tuple[str, str]]], tools: Sequence[Tool]) -> None:
-    """Print which findings only one of two commits has, by rule."""
+    """Print the findings that only one of two commits has, by rule."""
     if len(findings) < 2:  # noqa: PLR2004
         return
     one, two = tools
@@ -327,19 +329,19 @@ def compare_findings(findings: dict[str, set[tuple[str, str]]], tools: Sequence[
         for rule, subject in sorted(findings[tool.name] - both):
             only.setdefault(rule, []).append(subject)
         for rule, subjects in only.items():
-            why = f"such as {subjects[0]}" if other.has_rule(rule) else "the other does not have this rule"
+            why = f"such as {subjects[0]}" if other.has_rule(rule) else "the other commit has no such rule"
             print(f"- only `{tool.name}`: {len(subjects):,} of `{rule}` ({why})")
 
 
 def print_growth(found: dict[int, list[Measured]]) -> None:
-    """Print how time and memory grow from each server to the next larger one."""
+    """Print the growth of time and memory from each number of rooms to the next."""
     for few, many in itertools.pairwise(sorted(found)):
         print(f"\nGrowth from {few:,} to {many:,} rooms (goal: 1.3 x linear, 1.3 x the memory):\n")
         for small, large in itertools.product(found[few], found[many]):
             if small.row is not large.row or not small.row.grows:
                 continue
             for name in small.figures.keys() & large.figures.keys():
-                small_run, large_run = middle(small.figures[name]), middle(large.figures[name])
+                small_run, large_run = median_run(small.figures[name]), median_run(large.figures[name])
                 linear = large_run[0] / small_run[0] / (many / few)
                 memory = large_run[1] / small_run[1]
                 print(
@@ -349,14 +351,14 @@ def print_growth(found: dict[int, list[Measured]]) -> None:
                 )
 
 
-def middle(figures: Sequence[Figure]) -> tuple[float, float]:
-    """Return the median time and memory."""
-    runs = [figure.ran for figure in figures if figure.ran is not None]
-    return statistics.median(ran.seconds for ran in runs), statistics.median(ran.memory for ran in runs)
+def median_run(figures: Sequence[Figure]) -> tuple[float, float]:
+    """Return the median of time and memory."""
+    runs = [figure.run for figure in figures if figure.run is not None]
+    return statistics.median(run.seconds for run in runs), statistics.median(run.memory for run in runs)
 
 
 def print_setting(server: WorkerHomeserver, rooms: int, rounds: int) -> None:
-    """Print what was measured where."""
+    """Print the date, the versions and the machine of the measurements."""
     with contextlib.closing(psycopg2.connect(**server.database)) as session:
         postgresql = session.server_version // 10_000
     git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
@@ -379,17 +381,17 @@ def measure_server(bench: Bench, tools: Sequence[Tool], rounds: int, only: str) 
     print(f"| What | Goal | Reference | {' | '.join(f'`{name}`' for name in names)} |")
     print("|---" * (3 + len(names)) + "|", flush=True)
     taken: list[Measured] = []
-    holders_are_there = False
+    has_holder_rooms = False
     for row in ROWS:
         if not re.search(only, row.name):
             continue
-        if row.holders and not holders_are_there:
+        if row.holders and not has_holder_rooms:
             bench.server.stop()
             fill_holders(bench.server.database, bench.server.server_name)
             bench.server.start()
-            holders_are_there = True
+            has_holder_rooms = True
         started = time.perf_counter()
-        taken.append(measured(bench, row, tools, rounds))
+        taken.append(measure_row(bench, row, tools, rounds))
         print(f"| {' | '.join(taken[-1].cells(names))} |", flush=True)
         print(f"{row.name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     compare_findings(bench.findings, tools)
@@ -397,19 +399,23 @@ def measure_server(bench: Bench, tools: Sequence[Tool], rounds: int, only: str) 
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure each number of rooms, and print the tables."""
     parser = argparse.ArgumentParser(
-        description="synadmin against curl, wrk and synadm on a large homeserver."
+        description="Measure synadmin on a large homeserver, compared with curl, wrk and synadm."
     )
     parser.add_argument(
         "--rooms",
         default="5000:3,20000:3",
         metavar="ROOMS[:ROUNDS],…",
-        help="numbers of rooms, and how many rounds with each (3)",
+        help="numbers of rooms, each with its number of rounds (default: 3)",
     )
-    parser.add_argument("--against", metavar="COMMIT", help="another commit of this repository")
-    parser.add_argument("--synadm", metavar="PATH", help="the command; in a virtual environment of its own")
-    parser.add_argument("--only", default="", metavar="REGEX", help="only rows with such a name")
+    parser.add_argument("--against", metavar="COMMIT", help="measure this commit of the repository, too")
+    parser.add_argument(
+        "--synadm",
+        metavar="PATH",
+        help="path of synadm, which is installed in a separate virtual environment",
+    )
+    parser.add_argument("--only", default="", metavar="REGEX", help="measure only rows whose names match")
     options = parser.parse_args()
     tools = [Tool("synadmin", ROOT)]
     found: dict[int, list[Measured]] = {}
@@ -423,9 +429,9 @@ def main() -> None:
             tools.append(Tool(options.against, tree))
         for size in options.rooms.split(","):
             rooms, _, rounds = size.partition(":")
-            with served(int(rooms)) as server:
-                listed = server.admin.call("GET", "/_synapse/admin/v1/rooms", query={"limit": 10**6})
-                ids = [room["room_id"] for room in listed["rooms"]]
+            with homeserver_with_rooms(int(rooms)) as server:
+                room_list = server.admin.call("GET", "/_synapse/admin/v1/rooms", query={"limit": 10**6})
+                ids = [room["room_id"] for room in room_list["rooms"]]
                 bench = Bench(server, ids, scratch, options.synadm)
                 found[len(ids)] = measure_server(bench, tools, int(rounds or 3), options.only)
         print_growth(found)

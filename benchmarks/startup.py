@@ -1,10 +1,10 @@
-"""How much CPU time it takes until help is on the screen, against what any click program takes.
+"""Measure the CPU time of the help, compared with the import of click.
 
     python benchmarks/startup.py [--rounds 40]
 
-Runs `python -c "import click"` and the commands in turn, and compares the least CPU time (user and system)
-of each: what else the machine does adds to a run, and never takes from it. Ends with 1 where a command takes
-more than 1.5 times as much.
+Runs `python -c "import click"` and the commands alternately, and compares the lowest CPU time (user and
+system) of each: other load on the machine only makes a run slower. Exits with 1 if a command takes more than
+1.5 times the CPU time of the import.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MOST = 1.5
+MAX_RATIO = 1.5
 BASE = "python -c 'import click'"
 SYNADMIN = str(Path(sys.executable).with_name("synadmin"))
 RUNS = {
@@ -23,7 +23,7 @@ RUNS = {
     "synadmin room make-admin --help": (SYNADMIN, "room", "make-admin", "--help"),
     "synadmin room list --help": (SYNADMIN, "room", "list", "--help"),
 }
-# As it is once installed: the bytecode is there.
+# An installed program has its bytecode, so Python must write it.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -36,21 +36,21 @@ def cpu_seconds(command: tuple[str, ...]) -> float:
 
 
 def main() -> int:
-    """Measure, print, judge."""
-    parser = argparse.ArgumentParser(description="Start-up time, against `import click` alone.")
+    """Measure, print the results, and return 1 if the claim does not hold."""
+    parser = argparse.ArgumentParser(description="Measure the start-up time, compared with `import click`.")
     parser.add_argument("--rounds", type=int, default=40)
     rounds = parser.parse_args().rounds
     for command in RUNS.values():
         cpu_seconds(command)  # writes the bytecode, warms the file cache
-    least = dict.fromkeys(RUNS, float("inf"))
+    lowest = dict.fromkeys(RUNS, float("inf"))
     for _ in range(rounds):
         for name, command in RUNS.items():
-            least[name] = min(least[name], cpu_seconds(command))
-    for name, seconds in least.items():
-        print(f"{name:32} {seconds * 1000:6.1f} ms  {seconds / least[BASE]:5.2f} x")
-    worst = max(least.values()) / least[BASE]
-    print(f"at most {MOST} x: {'yes' if worst <= MOST else 'NO'}")
-    return 0 if worst <= MOST else 1
+            lowest[name] = min(lowest[name], cpu_seconds(command))
+    for name, seconds in lowest.items():
+        print(f"{name:32} {seconds * 1000:6.1f} ms  {seconds / lowest[BASE]:5.2f} x")
+    worst = max(lowest.values()) / lowest[BASE]
+    print(f"at most {MAX_RATIO} x: {'yes' if worst <= MAX_RATIO else 'NO'}")
+    return 0 if worst <= MAX_RATIO else 1
 
 
 if __name__ == "__main__":
