@@ -10,13 +10,13 @@ from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
 
 
 def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: UserId) -> None:
-    """Make an account able to act, until ``temporary`` puts its state back.
+    """Make an account able to act, until ``temporary`` restores its state.
 
-    All that keeps it from acting is lifted: one may be locked and suspended at once. No password is
-    changed by it, and what was erased is erased again.
+    Every state that keeps the account from acting is lifted: it may be locked and suspended at once. The
+    password does not change. An erased account is erased again afterwards.
 
     Raises:
-        SynadminError: it could not be done.
+        SynadminError: the account could not be enabled.
     """
     before = synapse.users.get(user)
     users = synapse.users
@@ -42,10 +42,10 @@ def _deactivating(user: UserId, before: UserDetails) -> Revert:
 
 
 def _enable_in_mas(account: MasAccount, temporary: TemporaryChanges, before: UserDetails) -> None:
-    """Make an account that MAS manages active and unlocked. While it is, its owner can sign in."""
+    """Make an account that MAS manages active and unlocked. Meanwhile its owner can sign in."""
     user, id_ = account.user_id, {"id": account.record.id}
     if account.is_deactivated or before.deactivated:
-        back = _deactivating(user, before)  # at Synapse alone: nothing is put back in MAS
+        back = _deactivating(user, before)  # only Synapse has it deactivated: in MAS nothing is reverted
         if account.is_deactivated:
             body = {"skip_erase": not before.erased}
             back = Revert.by(DEACTIVATE_IN_MAS, id_, body, disables=user)

@@ -10,10 +10,10 @@ _MESSAGE = "m.room.message"
 
 
 def announce(acting: Synapse, room_id: RoomId, text: str) -> str | None:
-    """Send a notice to a room; return why that did not succeed.
+    """Send a notice to a room; return the error where sending failed.
 
     Args:
-        acting: the server as the user who speaks.
+        acting: the server as the sender.
         room_id: the room.
         text: the message.
 

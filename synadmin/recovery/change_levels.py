@@ -1,4 +1,4 @@
-"""Edit the power levels of a room as a user who may: look, choose the user, act, read back."""
+"""Edit the power levels of a room as a user who may: read, choose the user, send, read back."""
 
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -29,20 +29,20 @@ from synadmin.recovery.temporary_membership import TemporaryMembership
 from synadmin.recovery.workspace import Recovery
 from synadmin.text import command
 
-_NEWEST = 30  # events of a room, among which those of others are looked for
-_TRIES = 5  # to bring a change together with those of others
+_NEWEST = 30  # newest events of a room, in which changes of others are searched
+_TRIES = 5  # tries to merge a change with those of others
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The user who sends an edit, and the steps that this takes.
+    """The user who sends an edit, and the steps that are needed for it.
 
     Attributes:
         user: the local user in whose name the levels are sent.
-        reach: the reach that it takes.
-        state: of their account now.
-        inviter: the user who invites them; None where no invitation is needed.
-        enters: they have to come in for it, and leave again.
+        reach: the reach that this needs.
+        state: the present state of the account.
+        inviter: the user who invites the sender; None where no invitation is needed.
+        enters: the sender has to join for it, and leaves again.
     """
 
     user: UserId
@@ -53,7 +53,7 @@ class Actor:
 
     @property
     def text(self) -> str:
-        """A sentence on how it is done."""
+        """A sentence on how the edit is made."""
         steps = [f"Act as {self.user}"]
         if self.reach is Reach.REACTIVATE:
             steps.append(f"reactivate the account ({self.state}) for a short time")
@@ -75,7 +75,7 @@ class EditPlan:
 
 
 def view_to_edit(observer: Observer, room_id: RoomId, also: Collection[UserId] = ()) -> RoomView:
-    """Return the view that editing levels takes: all local users with power or in ``also``.
+    """Return the view that is needed to edit levels: all local users with power or in ``also``.
 
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.
@@ -110,12 +110,12 @@ def plan(
         view: the room, from :func:`view_to_edit`.
         edit: the edit.
         allow: how far it may go.
-        leave_rooms: it may take the last local control out of the room.
-        undoing: it brings back earlier levels, even if no member has control then.
+        leave_rooms: allow that no local user has control of the room afterwards.
+        undoing: the edit restores earlier levels, even if no member has control afterwards.
 
     Raises:
         NotFoundError: there is no such user.
-        RefusedError: it must not or cannot be made; nothing was changed.
+        RefusedError: the edit must not or cannot be made; nothing was changed.
     """
     view = _with_edited_users(observer, view, edit)
     if view.uncounted and _any_member_controls(view, edit):
@@ -155,7 +155,7 @@ def plan(
 
 
 def keep_control(room_id: RoomId) -> str:
-    """Return what to do about a room that no user of this server would have control of, as a hint."""
+    """Return the hint for a room that no user of this server would have control of."""
     make_admin = command("room", "make-admin", room_id, "--user", "USER")
     return f"give another user control first: `{make_admin}`; or add --leave-rooms"
 
@@ -236,7 +236,7 @@ def _with_helpful_member(observer: Observer, view: RoomView) -> RoomView:
 
 
 def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None:
-    """Return how a user can be made to act in the room, None where that is impossible."""
+    """Return the way to act as a user in the room; None where there is none."""
     state = observer.account(user).state
     reach = observer.reach_as(user)
     if reach is None:
@@ -285,7 +285,7 @@ def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
     """Make an edit, revert temporary changes, and return the room as it is then.
 
     Raises:
-        SynadminError: it was not made, or what was read back is not what was asked for.
+        SynadminError: the edit was not made, or the room does not show it.
     """
     if planned.actor is None:
         return planned.view
@@ -315,16 +315,16 @@ def after_leaving(view: RoomView, actor: Actor) -> RoomView:
 
 def _send(recovery: Recovery, planned: EditPlan, actor: Actor) -> Mapping[str, Any]:
     view, observer = planned.view, recovery.observer
-    base = _unchanged_part(observer, view, planned.edit)
+    base = _unchanged_levels(observer, view, planned.edit)
     acting = start_acting(recovery, view.room_id, actor)
     return send_levels(observer, acting, view, planned.edit, base=base)
 
 
 def start_acting(recovery: Recovery, room_id: RoomId, actor: Actor) -> Synapse:
-    """Prepare to act as a user in a room, until the room is reverted; return the client of that user.
+    """Prepare to act as a user in a room, until temporary changes are reverted; return the user's client.
 
     Raises:
-        SynadminError: it could not be done.
+        SynadminError: it is not possible to act as the user.
     """
     user = actor.user
     if actor.state is not AccountState.ACTIVE:
@@ -337,7 +337,7 @@ def start_acting(recovery: Recovery, room_id: RoomId, actor: Actor) -> Synapse:
     return recovery.as_user(user)
 
 
-def _unchanged_part(observer: StateReader, view: RoomView, edit: Edit) -> StateEvent | None:
+def _unchanged_levels(observer: StateReader, view: RoomView, edit: Edit) -> StateEvent | None:
     """Return the current levels, if the edit still has the planned effect.
 
     Raises:
@@ -371,10 +371,10 @@ def send_levels(
     *,
     base: StateEvent | None = None,
 ) -> Mapping[str, Any]:
-    """Send an edit of the levels, and read back that it holds, and every change that others made meanwhile.
+    """Send an edit of the levels; read back that the edit and concurrent changes of others hold.
 
-    A power-levels event replaces all levels, and of two that are sent at once the room keeps one. So all that
-    others have sent since the levels were read is merged with ours, and sent again.
+    A power-levels event replaces all levels, and of two concurrent events the room keeps one. So levels that
+    others have sent since the levels were read are merged with ours, and sent again.
 
     Args:
         observer: reads the room.
@@ -387,11 +387,11 @@ def send_levels(
         The content of the levels that was read back.
 
     Raises:
-        SynadminError: it was not sent, or another user changed the same level at the same time.
+        SynadminError: the edit was not sent, or another user changed the same level at the same time.
     """
     room_id = view.room_id
     if base is None:
-        base = _unchanged_part(observer, view, edit)
+        base = _unchanged_levels(observer, view, edit)
     content = edit.applied(_with_levels(view, base))
     ours: set[EventId | None] = set()
     merged: set[EventId | None] = set()  # an event of others counts once: after that its levels are in ours
@@ -473,10 +473,10 @@ def _others_since(
     read: StateEvent,
     known: AbstractSet[EventId | None],
 ) -> dict[EventId | None, Mapping[str, Any]]:
-    """Return the levels that others have sent since ``base``, but for known events, the oldest first.
+    """Return the levels that others have sent since ``base``, without known events, the oldest first.
 
-    The event that the last one has replaced is not enough: of two that were sent at once, neither has
-    replaced the other. So the room's newest events are looked through as well.
+    The event that the last one has replaced is not enough: of two concurrent events, neither has replaced
+    the other. So the room's newest events are searched as well.
     """
     known = known | {None if base is None else base.event_id}
     others: dict[EventId | None, Mapping[str, Any]] = {}

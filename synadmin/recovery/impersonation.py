@@ -1,10 +1,10 @@
-"""Acting for a short time as other local users, with tokens that live for minutes and are ended when done.
+"""Acting for a short time as other local users, with tokens that expire in minutes and are ended after use.
 
-Such a token makes no device and touches none of the user's own sessions. Synapse has no way to list or to
-end it but the token itself. So the journal has it as a temporary change before it is made, and the token is
-in a file beside the journal (mode 0600, never in the journal) until it is read back as ended: what a crash
-leaves, the next run ends. Where the Matrix Authentication Service makes them, they are found by their name,
-and no file is needed.
+Such a token makes no device and does not affect the user's sessions. Synapse cannot list it, and only the
+token itself can end it. So the journal records the token as a temporary change before it is made. The token
+is kept in a file beside the journal (mode 0600, never in the journal) until it is read back as ended: after a
+crash, the next run ends it. Where the Matrix Authentication Service makes the tokens, they are found by their
+name, and no file is needed.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ from synadmin.recovery.token_file import forget, keep
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class _OpenToken:
     synapse: Synapse
     entry: str
     until: float
@@ -48,7 +48,7 @@ class Impersonation:
         """
         self._synapse = synapse
         self._say = say
-        self._open: dict[UserId, _Open] = {}
+        self._open: dict[UserId, _OpenToken] = {}
         self.opened: Callable[[UserId], None] = lambda _: None
         """Is called when there is a token to act as a user."""
 
@@ -59,11 +59,12 @@ class Impersonation:
         self.close()
 
     def of(self, user: UserId) -> Synapse:
-        """Return the server as this user sees it; the token's owner acts with the token it has.
+        """Return the server as this user sees it; the token's owner keeps the present token.
 
         Raises:
             NotFoundError: there is no such user.
-            RefusedError: the Matrix Authentication Service manages the accounts, and cannot be used.
+            RefusedError: the Matrix Authentication Service manages the accounts, and its admin API cannot be
+                used.
         """
         if user == self._synapse.owner:
             return self._synapse
@@ -83,7 +84,7 @@ class Impersonation:
                 raise
         if isinstance(ways, SynapseMeans):
             keep(transport.journal, recorded.entry, token)
-        held = _Open(self._synapse.as_user(user, token), recorded.entry, until, token, back)
+        held = _OpenToken(self._synapse.as_user(user, token), recorded.entry, until, token, back)
         self._open[user] = held
         self.opened(user)
         return held.synapse
@@ -122,10 +123,10 @@ class Impersonation:
 
 
 def end_left(synapse: Synapse, journal: Journal, entry: Mapping[str, Any]) -> str | None:
-    """End a token that a run has left; return what to know where that is not possible.
+    """End a token that a crashed run has left; return a warning where that is not possible.
 
-    It has ended where its secret is refused, and where its time is over by the server's clock. Deactivating
-    the account does not end it: Synapse keeps it as a token of the admin who asked for it.
+    The token has ended if the server refuses it, or if it has expired by the server's clock. Deactivating
+    the account does not end it: Synapse keeps it as a token of the admin who requested it.
     """
     restoring = entry["restoring"]
     user, until = UserId(restoring["user"]), restoring.get("valid_until_ms", 0) / 1000

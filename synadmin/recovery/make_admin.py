@@ -31,7 +31,7 @@ from synadmin.recovery.workspace import Recovery
 
 _HASH = 43  # characters of the id of a room from version 12 on, which is a hash
 _NO_SERVER_HELPED = frozenset({404, 502, 503, 504})
-_TRIES = 5  # to gain a level that others overwrite at the same time
+_TRIES = 5  # tries to gain a level that others overwrite at the same time
 _IS = {"join": "is in the room", "invite": "is invited", "ban": "is banned", "knock": "has knocked"}
 
 
@@ -61,15 +61,15 @@ def preview_rooms(
 ) -> Iterator[Preview]:
     """Look at each room and plan; nothing is changed.
 
-    A room that is given twice, by its id and by an alias, is looked at once. A room that the server fails to
-    show does not stop the others: it has failed.
+    A room that is given twice, by its id and by an alias, is read once. A room that cannot be read does not
+    stop the others: its outcome is ``failed``.
 
     Args:
         observer: looks at the rooms.
         rooms: the rooms.
         goal: the user who is to have control.
-        at_once: how many rooms are looked at at the same time. More than one only where nothing is changed
-            between two looks.
+        at_once: how many rooms are read at the same time. More than one only if no room is changed in
+            between.
 
     Raises:
         NotPermittedError: the token is not a server admin's.
@@ -82,7 +82,7 @@ def preview_rooms(
         except (ServerError, ReplyError) as error:
             hint = f" {error.hint[0].upper()}{error.hint[1:]}." if error.hint else ""
             message = f"The room could not be read: {error}.{hint} Nothing was changed."
-            return _unseen(Observation(room), goal, outcome.FAILED, "server-error", message)
+            return _unread(Observation(room), goal, outcome.FAILED, "server-error", message)
 
     looked_at: set[RoomId] = set()
     for preview in side_by_side(look, rooms, at_once=at_once):
@@ -93,7 +93,7 @@ def preview_rooms(
             looked_at.add(room_id)
 
 
-def _unseen(observation: Observation, goal: Goal, state: outcome.State, reason: str, message: str) -> Preview:
+def _unread(observation: Observation, goal: Goal, state: outcome.State, reason: str, message: str) -> Preview:
     """Return the result of a room that could not be read."""
     room, user = observation.room, goal.target
     room_id = None if room.startswith("#") else RoomId(room)
@@ -102,7 +102,7 @@ def _unseen(observation: Observation, goal: Goal, state: outcome.State, reason: 
 
 
 def _advice_on_id(room_id: str) -> str:
-    """Return what may be wrong with an id by its length; empty where nothing is."""
+    """Return a hint on an id of a wrong length; empty where the length is right."""
     opaque, colon, _ = room_id[1:].partition(":")
     if colon and len(opaque) == _HASH:
         return f" From room version 12 on, ids have no server name: !{opaque}."
@@ -124,12 +124,12 @@ def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_en
                 f"The alias {room} does not point to a room that this server knows.",
             )
         message += " `synadmin room list --search TEXT` finds rooms by name."
-        return _unseen(observation, goal, outcome.REFUSED, reason, message)
+        return _unread(observation, goal, outcome.REFUSED, reason, message)
     start = outcome.before(room, goal.target, observation.details, observation.view)
     answer = observation.answer
     if isinstance(answer, Refusal):
         if answer.reason == "not-in-room" and observation.via and may_enter:
-            first = _entering(observation, goal)
+            first = _join_plan(observation, goal)
             planned = outcome.planned(start, first, observation.view)
             return Preview(observation, _replaced(replace(planned, abilities=()), observation), first)
         return Preview(observation, _replaced(outcome.refused(start, answer), observation))
@@ -148,8 +148,8 @@ def _replaced(result: Outcome, observation: Observation) -> Outcome:
     return replace(result, message=f"{result.message} {words}", lines=lines)
 
 
-def _entering(observation: Observation, goal: Goal) -> Plan:
-    """Return the first half of a plan for a room without local members: to join and look from within."""
+def _join_plan(observation: Observation, goal: Goal) -> Plan:
+    """Return the first half of a plan for a room without local members: to join, then to read the room."""
     caller, servers = goal.caller, ", ".join(observation.via)
     return Plan(
         steps=(Step(action=Action.JOIN, as_user=caller, user=caller),),
@@ -207,9 +207,9 @@ class Run:
     goal: Goal
 
     def carry_out(self, preview: Preview) -> Outcome:
-        """Carry a plan out, revert temporary changes, and read back what became of the room.
+        """Carry out a plan, revert temporary changes, and read the room back.
 
-        Nothing that the server says or fails to say is raised, but what stops every other room as well:
+        An error that affects only this room is a part of the outcome. Errors that stop all rooms are raised:
 
         Raises:
             NotAuthenticatedError: the token has become invalid. After the first step it is a
@@ -226,14 +226,14 @@ class Run:
                 preview = _preview(self.recovery.observer, view.room_id, self.goal)
             result = self._carry_out(preview)
             for _ in range(_TRIES):
-                again = self._after_others(preview, result)
+                again = self._plan_again(preview, result)
                 if again is None:
                     break
                 preview = again
                 result = self._carry_out(preview).continuing(result)
             return result
 
-    def _after_others(self, preview: Preview, result: Outcome) -> Preview | None:
+    def _plan_again(self, preview: Preview, result: Outcome) -> Preview | None:
         """Plan a room again where others have overwritten the level; None where another try does not help.
 
         Of two power-levels events that are sent at once, Synapse accepts both and the room keeps one.
@@ -260,7 +260,7 @@ class Run:
         if plan is None or view is None:
             return preview.result
         if preview.enters is not None:
-            return self._from_within(preview, preview.enters.steps[0], view.room_id)
+            return self._join_and_act(preview, preview.enters.steps[0], view.room_id)
         mark = self.recovery.temporary.mark
         taken: list[StepTaken] = []
         failure: SynadminError | None = None
@@ -274,7 +274,7 @@ class Run:
         forward = (step for step in plan.steps if not step.puts_back)
         pairs = zip(forward, taken, strict=False)  # an interruption leaves the rest without a record
         begun = {(step.action, step.user) for step, record in pairs if record.status != "planned"}
-        taken += [_put_back(step, begun, left) for step in plan.steps if step.puts_back]
+        taken += [_reverted_step(step, begun, left) for step in plan.steps if step.puts_back]
         start = replace(preview.result, promoter=plan.promoter, steps=tuple(taken))
         if stopped is not None:
             raise _stopped(stopped, start, is_begun=len(taken) > 1) from stopped
@@ -294,8 +294,8 @@ class Run:
             result = replace(result, message=f"{result.message} {words}")
         return result
 
-    def _from_within(self, preview: Preview, join: Step, room_id: RoomId) -> Outcome:
-        """Join a room without local members, and plan and act from there; or leave it again."""
+    def _join_and_act(self, preview: Preview, join: Step, room_id: RoomId) -> Outcome:
+        """Join a room without local members, plan and act; leave it unless the caller is the new admin."""
         observation, goal, mark = preview.observation, self.goal, self.recovery.temporary.mark
         visit = TemporaryMembership(self.recovery, room_id)
         result: Outcome | None = None
@@ -305,10 +305,10 @@ class Run:
             except NotAuthenticatedError:
                 raise
             except (MatrixError, ConnectError) as error:
-                return _not_let_in(preview, join, error)
+                return _join_failed(preview, join, error)
             self.recovery.observer.forget_all()
             try:
-                # By its id: an address may lead elsewhere by now.
+                # By its id: an alias may point to another room by now.
                 inside = _preview(self.recovery.observer, room_id, goal, may_enter=False)
                 result = self._carry_out(inside)
             except NotAuthenticatedError as error:
@@ -368,18 +368,18 @@ class Run:
         return failure
 
     def _is_with_own_token(self, step: Step) -> bool:
-        """Whether a step is a request with the token that everything else depends on."""
+        """Whether a step is a request with the caller's token, on which all other steps depend."""
         if step.action is Action.MAKE_ROOM_ADMIN:
             return True
         return (step.as_user or self.goal.caller) == self.goal.caller
 
 
-def _put_back(
+def _reverted_step(
     step: Step,
     begun: Container[tuple[Action, UserId]],
     left: Sequence[Revert],
 ) -> StepTaken:
-    """Return what became of a step that puts an earlier one back."""
+    """Return the result of a step that reverts an earlier one."""
     if (step.action.reverts, step.user) not in begun:
         return StepTaken.of(step)
     failed = any(step.user in {back.user, *unquote(back.path).split("/")} for back in left)
@@ -403,7 +403,7 @@ def _stopped(
     return TokenEndedError(why, replace(start.unread(message), reason=outcome.reason_of(why)))
 
 
-def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError) -> Outcome:
+def _join_failed(preview: Preview, join: Step, error: MatrixError | ConnectError) -> Outcome:
     """Return the outcome of a room without local members that no local user could join."""
     refused = isinstance(error, MatrixError) and not isinstance(error, RateLimitedError)
     way = f"{join.user} could not join it through {', '.join(preview.observation.via)}: {error}"
@@ -423,9 +423,9 @@ class IncompleteRoomError(SynadminError):
 
 
 def _explained(error: SynadminError, step: Step, view: RoomView, observation: Observation) -> SynadminError:
-    """Return why a step has failed, in the words of the room where Synapse's are about servers.
+    """Return the error of a failed step; where Synapse's error is about servers, one about the room.
 
-    Of a room whose state it has, Synapse asks other servers only about restricted joins.
+    Where Synapse has the state of the room, it asks other servers only about restricted joins.
     """
     # Synapse says so with this errcode; a 404 with another one, or a page of a proxy, means something else.
     needs_servers = (

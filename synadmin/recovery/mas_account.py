@@ -21,14 +21,14 @@ from synadmin.mas.users import User
 _PATIENCE = 10.0  # seconds until a job of MAS has run
 _STEP = 0.1
 _ENDED_ALREADY = frozenset({400, 409})
-_IN_USE = 190.0  # seconds: Synapse asks every two minutes, and MAS writes it down within another one
+_IN_USE = 190.0  # seconds: Synapse asks MAS every two minutes, and MAS records the use within another minute
 _NO_JOB = "a job of MAS has not run yet. Run this command again later: it checks both"
 _DEVICE = ":device:"  # in the scope of a session that has a device
 
 
 @dataclass(frozen=True, slots=True)
 class MasAccount:
-    """An account, and where it is.
+    """An account at the homeserver and in MAS.
 
     Attributes:
         synapse: the homeserver.
@@ -57,7 +57,7 @@ class MasAccount:
         return [email.attributes.email for email in self.mas.user_emails.list(user=self.record.id)]
 
     def set_locked(self, *, locked: bool) -> str | None:
-        """Lock or unlock it; return what is pending, None where nothing is.
+        """Lock or unlock the account; return what is pending, or None.
 
         Raises:
             SynadminError: MAS reported success, and the account is not as asked.
@@ -73,7 +73,7 @@ class MasAccount:
         return _still_accepted("locked", in_use)
 
     def deactivate(self, *, erase: bool) -> str | None:
-        """Deactivate it; return what is pending, None where nothing is.
+        """Deactivate the account; return what is pending, or None.
 
         Raises:
             SynadminError: MAS reported success, and the account is not as asked.
@@ -87,7 +87,7 @@ class MasAccount:
         return _still_accepted("deactivated", in_use)
 
     def reactivate(self) -> None:
-        """Make it active again, at Synapse too.
+        """Make the account active again, at Synapse too.
 
         Raises:
             RefusedError: this MAS is too old.
@@ -101,7 +101,7 @@ class MasAccount:
             raise SynadminError(f"MAS reported success, but {self.user_id} is still deactivated at Synapse")
 
     def set_admin(self, *, admin: bool) -> int:
-        """Set whether it may ask for admin rights; return how many sessions with these rights were ended.
+        """Set whether the account may ask for admin rights; return how many sessions with them were ended.
 
         Raises:
             SynadminError: MAS reported success, and the account is not as asked.
@@ -147,7 +147,7 @@ class MasAccount:
     def end_devices(self, devices: Sequence[str]) -> str | None:
         """End the sessions of devices, and delete the devices; return what is pending.
 
-        Without its session's end MAS would make a device anew.
+        While a session is active, MAS makes its device again.
         """
         ended = False
         for session in self.sessions():
@@ -159,7 +159,7 @@ class MasAccount:
             try:
                 there = {device.device_id for device in self.synapse.devices.list(self.user_id).devices}
             except NotAuthenticatedError:
-                # Our own session went with them.
+                # Our own session has ended with them.
                 if self.user_id != self.synapse.owner:
                     raise
                 return []
@@ -214,7 +214,7 @@ class MasAccount:
 
 
 def account_in_mas(synapse: Synapse, user_id: UserId) -> MasAccount | None:
-    """Return an account as MAS has it; None where MAS is not in charge, or does not know it.
+    """Return an account as MAS has it; None where MAS does not manage or does not know the account.
 
     MAS does not know the users of application services: for these Synapse's own operations are right.
     """
@@ -249,7 +249,7 @@ def kind_of(session: Resource[Any]) -> str:
 
 
 def end_session(mas: Mas, session: Resource[Any]) -> None:
-    """End a session of any kind; one that has ended already is fine."""
+    """End a session of any kind; a session that has ended already is no error."""
     end: Callable[[str], object] = {
         "personal": mas.personal_sessions.revoke,
         "browser": mas.user_sessions.finish,

@@ -31,11 +31,11 @@ class Means(Protocol):
 
     @property
     def life(self) -> float:
-        """Seconds for which a token is valid: one that a crash leaves expires then."""
+        """Seconds for which a token is valid; a token that a crash leaves expires after them."""
 
     @property
     def renewed(self) -> float:
-        """Seconds after which a new token is made: a request may take as long as that again."""
+        """Seconds after which a new token is made, so that a token does not expire during a request."""
 
     @property
     def possible(self) -> Reach:
@@ -43,32 +43,32 @@ class Means(Protocol):
 
     @property
     def why_not(self) -> str | None:
-        """Why not all is possible, and what to do, in sentences; None where all is possible."""
+        """Why an admin cannot do everything, and what to do, in sentences; None where all is possible."""
 
     @property
     def transport(self) -> Transport:
-        """What tokens are made with."""
+        """The transport of the requests that make tokens."""
 
     def account_of(self, user: UserId) -> Account:
-        """Return what state a local account is in, and whether one can act as it."""
+        """Return the state of a local account, and whether an admin can act as this user."""
 
     def restoring(self, user: UserId, until: float) -> Mapping[str, Any]:
-        """Return how a token is ended, for the journal, before it is made."""
+        """Return the journal's record of how to end a token, before the token is made."""
 
     def make(self, user: UserId, restoring: Mapping[str, Any]) -> str:
         """Make a token to act as a user.
 
         Raises:
-            SynadminError: it was not made, or the answer was lost.
+            SynadminError: the token was not made, or the answer was lost.
         """
 
     def end(self, entry: str, restoring: Mapping[str, Any], token: str | None) -> bool:
         """End a token, and read back that it has ended.
 
         Args:
-            entry: the journal's entry of its making.
-            restoring: its record in the journal.
-            token: its secret; None where it is lost.
+            entry: the journal entry of the request that made it.
+            restoring: the record from :meth:`restoring`.
+            token: the token; None where it is lost.
         """
 
 
@@ -93,11 +93,11 @@ class SynapseMeans:
 
     @property
     def transport(self) -> Transport:
-        """Synapse's."""
+        """The transport to Synapse."""
         return self.synapse.transport
 
     def account_of(self, user: UserId) -> Account:
-        """Return what state a local account is in, asked of the server."""
+        """Return the state of a local account, read from the server."""
         try:
             details = self.synapse.users.get(user)
         except NotFoundError:
@@ -108,7 +108,7 @@ class SynapseMeans:
         return Account(state, details.shadow_banned, guest=details.is_guest)
 
     def restoring(self, user: UserId, until: float) -> Mapping[str, Any]:
-        """Return how a token is ended: only its secret can do it."""
+        """Return how to end a token: only the token itself can do it."""
         valid_until = {"valid_until_ms": int(until * 1000)}
         return {"method": LOGOUT.method, "path": LOGOUT.path, "body": {}, "user": user, **valid_until}
 
@@ -127,12 +127,12 @@ class SynapseMeans:
                     with acting.transport.recording(restores=entry), optional(journal):
                         acting.client_server.logout()
                 except SynadminError:
-                    pass  # what counts is read back
+                    pass  # only the read-back counts
                 try:
-                    # Of the main process, which has ended it: a worker may take it for valid a while longer.
+                    # The main process has ended the token; a worker may accept it a while longer.
                     acting.background_updates.enabled()
                 except NotAuthenticatedError as error:
-                    # A locked account's token is refused as well, and lives on.
+                    # The token of a locked account is refused, too, but has not ended.
                     if error.errcode == "M_UNKNOWN_TOKEN":
                         forget(journal, entry, "ended")
                         return True
@@ -162,7 +162,7 @@ class MasMeans:
 
     @property
     def possible(self) -> Reach:
-        """All, where the admin API can be used: making accounts active is older than acting as users."""
+        """Full reach where the admin API can be used: every MAS that can act as users can reactivate them."""
         return Reach.REACTIVATE if self._refusal is None else Reach.API
 
     @property
@@ -179,11 +179,11 @@ class MasMeans:
 
     @property
     def transport(self) -> Transport:
-        """The admin API's."""
+        """The transport to the admin API."""
         return self._mas.transport
 
     def account_of(self, user: UserId) -> Account:
-        """Return what state a local account is in. Those that MAS does not know cannot be acted as."""
+        """Return the state of a local account. An admin cannot act as a user that MAS does not know."""
         account = SynapseMeans(self.synapse).account_of(user)
         if account.state is AccountState.MISSING or self._refusal is not None:
             return account
@@ -198,7 +198,7 @@ class MasMeans:
         return replace(account, state=state)
 
     def restoring(self, user: UserId, until: float) -> Mapping[str, Any]:
-        """Return how a session is ended: it is found by its name."""
+        """Return how to end a session: it is found by its name."""
         self._made += 1
         journal = self.synapse.transport.journal
         run = os.urandom(6).hex() if journal is None else journal.run
@@ -220,7 +220,7 @@ class MasMeans:
 
     def end(self, entry: str, restoring: Mapping[str, Any], token: str | None) -> bool:
         """Revoke the sessions of this name, and read back that none is left."""
-        del token  # nothing needs it
+        del token  # the name is enough
         journal = self.synapse.transport.journal
         for _ in range(_TRIES):
             try:
@@ -231,7 +231,7 @@ class MasMeans:
                     forget(journal, entry, "ended")
                     return True
             except SynadminError:
-                pass  # what counts is read back
+                pass  # only the read-back counts
         return False
 
     def _named(self, restoring: Mapping[str, Any]) -> list[Resource[PersonalSession]]:
@@ -257,7 +257,7 @@ def is_token(restoring: Mapping[str, Any]) -> bool:
 
 
 def end_left(synapse: Synapse, entry: str, restoring: Mapping[str, Any]) -> bool:
-    """End a token that a run has left, whatever it was made with."""
+    """End a token that a crashed run has left, made by Synapse or by MAS."""
     journal = synapse.transport.journal
     means: Means = MasMeans(synapse) if restoring["path"] == REVOKE.path else SynapseMeans(synapse)
     return means.end(entry, restoring, None if journal is None else kept(journal, entry))

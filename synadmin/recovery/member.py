@@ -1,4 +1,4 @@
-"""Looking at a room, and acting in it, as one of its members: with a user's own token and nothing else."""
+"""Reading and changing a room as one of its members, with only the user's own token."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Configuring the room that Synapse makes in place of a lost one, and bringing the members in.
 
-Synapse makes it public, though not listed, and mutes everybody but its admin. So it is closed as soon as its
-id is known, and then the members are brought in; in the end it is read back.
+Synapse makes it public, though not listed, and mutes every user except its admin. So it is closed as soon as
+its id is known, and then the members are brought in. In the end it is read back.
 """
 
 import contextlib
@@ -33,20 +33,20 @@ def secure(
 ) -> None:
     """Close the new room and bring the members in, while the server still deletes the old one.
 
-    Synapse, which moves one user after the other, cannot let them into a closed room: they are brought in
-    here. A deletion that fails leaves no member without a room.
+    Synapse moves one user after the other, and cannot move users into a closed room. So they are brought in
+    here. Even if the deletion fails, no member is left without a room.
 
     Raises:
         SynadminError: the new room could not be configured.
     """
     if options.muted or not _is_new(recovery.observer, new):
-        return  # or an earlier run has done it
+        return  # an earlier run may have done it
     planned = replace(planned, new_room_id=new)
     if options.admin == recovery.synapse.owner:
         _configure(recovery, planned, options)
         _join_or_invite(recovery, options, new, planned.members)
     else:
-        # Into a closed room only its own admin could let the members in.
+        # The caller is not in the new room and cannot invite: the members join before it is closed.
         _join_or_invite(recovery, options, new, planned.members)
         _configure(recovery, planned, options)
 
@@ -149,9 +149,9 @@ def configure_new_room(
 def _not_removed(
     observer: Observer, room_id: RoomId, failed: set[UserId], inside: set[UserId]
 ) -> set[UserId]:
-    """Return who could not be moved, of those that Synapse could not remove or let into the new room.
+    """Return the users who were not moved, of those that Synapse reports as failed.
 
-    Who was put out of the old room, and was brought into the new one here, is moved.
+    A user who has left the old room and was brought into the new one here is moved.
     """
     if not failed:
         return failed
@@ -216,7 +216,7 @@ def _outcome(result: Replacement, shut_down: RoomShutDown, failure: SynadminErro
 
 
 def _configure(recovery: Recovery, planned: Replacement, options: ReplaceOptions) -> None:
-    """Give the new room what the old one had: who may come in, who may speak, topic, encryption."""
+    """Copy join rule, topic, encryption and other settings of the old room; let members send messages."""
     observer = recovery.observer
     new = planned.new_room_id
     if new is None:
@@ -225,8 +225,8 @@ def _configure(recovery: Recovery, planned: Replacement, options: ReplaceOptions
     levels = {} if event is None else event.content
     if levels.get("users_default") != _MUTED:
         return  # done already
-    # Where nothing is known of the old one, the new one is better closed than open to all. It is the first
-    # of them: until then every user may join.
+    # The join rule is sent first: until then every user may join. Where the old join rule is not known,
+    # the new room is closed.
     wanted: dict[str, dict[str, Any]] = {JOIN_RULES: {"join_rule": "invite"}}
     wanted |= {
         kind: dict(content)
@@ -235,7 +235,7 @@ def _configure(recovery: Recovery, planned: Replacement, options: ReplaceOptions
     }
     old = planned.inherited.get(POWER_LEVELS, {}).get("events_default")
     speaking = {"events_default": old} if isinstance(old, int) and old > 0 else {}
-    # The last of them: it tells a later run that the others are done.
+    # The levels are sent last: they tell a later run that the other events were sent.
     wanted[POWER_LEVELS] = {**levels, "users_default": 0, **speaking}
     for kind, content in wanted.items():
         now = observer.state_event(new, kind)
@@ -244,7 +244,7 @@ def _configure(recovery: Recovery, planned: Replacement, options: ReplaceOptions
 
 
 def _set_addresses(recovery: Recovery, planned: Replacement, options: ReplaceOptions) -> None:
-    """Give the new room the old one's addresses, which lead to it now; those it has been given are kept."""
+    """Publish the old room's aliases in the new room, to which they point now, unless it has some."""
     new, content = planned.new_room_id, _addresses(planned)
     if new is not None and content and recovery.observer.state_event(new, CANONICAL_ALIAS) is None:
         recovery.as_user(options.admin).client_server.send_state(new, CANONICAL_ALIAS, content)

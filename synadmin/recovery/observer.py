@@ -3,8 +3,8 @@
 Membership, join rule and federation are read from memberships and state events, never from the counts of
 ``GET /v1/rooms/{id}``: those are statistics, which a server may not keep, or may not have up to date.
 
-What is asked of users (memberships, accounts) is asked once a run and kept for all its rooms; what is
-read back after a change is always asked anew.
+Memberships and accounts of users are read once a run and cached for all its rooms. What is read back after
+a change is always read again.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery.reader import FEW, Reader
 
-_TRIED = 3  # users with power who are asked about one by one, where there are many
-_SERVERS_AT_MOST = 10  # of members, to join through: each that does not answer costs time
+_TRIED = 3  # users with power whose membership is read one by one, where there are many
+_SERVERS_AT_MOST = 10  # servers of members to join through: a server that does not answer costs time
 _ABOUT_THE_TARGET = frozenset(
     {
         "target-unknown",
@@ -46,11 +46,11 @@ class Observation:
     """A room as it was read, the planner's view of it, and the result of planning.
 
     Attributes:
-        room: as a person named it.
+        room: the room as it was named: an id or an alias.
         details: the server's details of the room; None where it does not know the room.
         view: the planner's view; None where the room is not known.
         answer: the plan or refusal; None where there is no view.
-        event_id: of the power levels, None where there is no such event.
+        event_id: the id of the power-levels event; None where there is no such event.
         via: servers through which the room might be joined.
         replacement: the room that has replaced this one (``m.room.tombstone``).
     """
@@ -91,7 +91,7 @@ class Observer(Reader):
         """Return a room's id, and the servers that its alias names.
 
         Raises:
-            NotFoundError: an alias that leads nowhere.
+            NotFoundError: there is no such alias.
         """
         if not room.startswith("#"):
             return RoomId(room), ()
@@ -99,10 +99,10 @@ class Observer(Reader):
         return target.room_id, target.servers
 
     def observe(self, room: RoomId | RoomAlias, goal: Goal) -> Observation:
-        """Read what planning needs of a room, and plan.
+        """Read the state of a room that planning needs, and plan.
 
         Raises:
-            NotFoundError: an alias that leads nowhere.
+            NotFoundError: there is no such alias.
             NotPermittedError: the token is not a server admin's.
         """
         room_id, named = self.resolve(room)
@@ -137,7 +137,7 @@ class Observer(Reader):
     def plan_until_verified(
         self, view: RoomView, goal: Goal, *, wide: bool = False
     ) -> tuple[RoomView, Plan | Refusal]:
-        """Plan, and look further until the plan relies only on what was looked at.
+        """Plan, and read more users, until the plan relies only on users that were read.
 
         Args:
             view: the room.
@@ -145,7 +145,7 @@ class Observer(Reader):
             wide: all local users with power are in the view already.
 
         Returns:
-            The view with all that was looked at, and the plan or refusal.
+            The view with all that was read, and the plan or refusal.
         """
         asked = False
         strangers: Iterator[UserId] | None = None
@@ -177,7 +177,7 @@ class Observer(Reader):
         return replace(goal, possible=min(goal.possible, means.possible), why_not=means.why_not)
 
     def again(self, observation: Observation, goal: Goal) -> RoomView:
-        """Look again at what a plan was to change: the levels, and the target's membership."""
+        """Read again what a plan was to change: the levels, and the target's membership."""
         if observation.view is None:
             raise ValueError("there was nothing to see before")
         view = observation.view
@@ -207,7 +207,7 @@ class Observer(Reader):
         goal: Goal,
         named: Iterable[str],
     ) -> Observation:
-        """Observe a room without local members: whether the target might do, and how to join it."""
+        """Observe a room without local members: whether the target may get control, and how to join it."""
         view = self.with_users(view, [goal.target]) if view.is_local(goal.target) else view
         refusal = plan(replace(view, uncounted=True), goal)
         if isinstance(refusal, Refusal) and refusal.reason in _ABOUT_THE_TARGET:
@@ -222,7 +222,7 @@ class Observer(Reader):
         return Observation(room, details, view, plan(view, goal), via=servers, replacement=replacement)
 
     def _servers(self, details: RoomDetails, view: RoomView, named: Iterable[str]) -> tuple[str, ...]:
-        """Return the servers that may be in a room: those that are named, then those of who holds power."""
+        """Return the servers that may be in a room: the named servers, then those of users with power."""
         levels = view.levels
         holders = sorted(levels.listed(), key=lambda user: -levels.level_of(user))
         members = (user for user, membership in view.memberships.items() if membership == "join")
@@ -230,7 +230,7 @@ class Observer(Reader):
         known = [server_name_of(user) for user in (*creators, *view.creators, *holders, *members)]
         of_members = [server for server in dict.fromkeys(known) if server != self.server_name]
         servers = dict.fromkeys((*self.via, *named, *of_members[:_SERVERS_AT_MOST]))
-        # A room without members may have lost its creator, too: Synapse says "" then.
+        # Of a room without members Synapse may not know the creator: it sends "" then.
         return tuple(server for server in servers if server not in {"", self.server_name})
 
     def _replacement(self, details: RoomDetails) -> RoomId | None:
@@ -242,7 +242,7 @@ class Observer(Reader):
         return RoomId(room) if isinstance(room, str) else None
 
     def _first_view(self, details: RoomDetails, levels: StateEvent | None, goal: Goal) -> RoomView:
-        """Return the view that predicting Make Room Admin takes."""
+        """Return the view that is needed to predict Make Room Admin."""
         target = goal.target
         view = self.bare_view(details, levels, other_servers=server_name_of(target) != self.server_name)
         if not view.in_room:
@@ -256,7 +256,7 @@ class Observer(Reader):
             asks["join rule"] = partial(self._with_join_rule, view)
         first = next(iter(_candidates(view)), None)
         if first is not None and not self._by_room:
-            # Most probably the one whom Synapse acts as: what the plan relies on is asked with the rest.
+            # Synapse most probably acts as this user, so the plan needs the account: it is read now, too.
             asks["account"] = partial(self.account, first)
             asks["memberships"] = partial(self._ask_for_memberships, first)
         answers = self._together(asks)
@@ -272,7 +272,7 @@ class Observer(Reader):
         return replace(seen, memberships=memberships, accounts=accounts, blocked=blocked)
 
     def widest_view(self, details: RoomDetails, also: Collection[UserId] = ()) -> RoomView:
-        """Return a view with all local users with power or in ``also``, and what may hinder them."""
+        """Return a view with all local users with power or in ``also``, and whether they may join."""
         self._whole.clear()
         levels = self.event_seen(details.room_id, POWER_LEVELS)
         view = self.bare_view(details, levels, other_servers=True)
@@ -341,17 +341,17 @@ class Observer(Reader):
         if view.join_rule not in RESTRICTED:
             return view
         view = replace(view, allowed_members=frozenset(self._members_of_any(users, view.allowed_rooms)))
-        # The rule lets no user in unless a local member is there who may invite.
+        # By this rule, users can join only if a local member may invite.
         return self.count(view) if view.levels.users_default >= view.levels.invite else view
 
     def _with_all_holders(self, view: RoomView, goal: Goal, also: Collection[UserId] = ()) -> RoomView:
-        """Add all local users who have power, and what the join rule asks for."""
+        """Add all local users who have power, and whether they may join."""
         users = {goal.caller, goal.target, *also, *view.creators, *view.levels.listed()}
         locals_ = sorted(user for user in users if view.is_local(user))
         memberships = self.memberships(locals_, view.room_id)
         blocked = view.blocked
         if view.memberships.get(goal.target, "join") == "join":
-            # Only now they matter: not to the target, who is in the room, but to a helper who joins.
+            # Block and join rule matter now: the target is in the room, but a helper may have to join.
             blocked = self.synapse.rooms.block_status(view.room_id).block
             view = self._with_join_rule(view)
         view = replace(view, memberships={**view.memberships, **memberships}, blocked=blocked)
@@ -431,10 +431,10 @@ def _with_rules(view: RoomView, rules: Mapping[str, Any]) -> RoomView:
 
 
 def _is_enough(view: RoomView, goal: Goal, answer: Plan | Refusal) -> bool:
-    """Whether what was seen is enough to judge a room.
+    """Whether the view is enough to judge a room.
 
-    More than Make Room Admin is judged only with everybody in view who could take part, and with what may
-    hinder them.
+    A plan with more than Make Room Admin is judged only with all users in view who could take part, and
+    with whether they may join.
     """
     if isinstance(answer, Refusal):
         return answer.reason in _ABOUT_THE_TARGET
@@ -447,4 +447,4 @@ def _candidates(view: RoomView) -> list[UserId]:
     try:
         return list(candidates(view))
     except TypeError:
-        return []  # levels that cannot be compared: Synapse fails over them, and the planner says so
+        return []  # levels that cannot be compared: Synapse fails, and the planner refuses

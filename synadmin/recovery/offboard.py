@@ -113,7 +113,7 @@ class Offboarding:
         """Give the successors control of each room, and read back who has it.
 
         Raises:
-            SynadminError: nothing can be done any more; see ``Run.carry_out``.
+            SynadminError: an error that stops all rooms; see ``Run.carry_out``.
         """
         rooms = list(rooms)
         self._lift_rate_limits(len(rooms))
@@ -125,7 +125,7 @@ class Offboarding:
             yield RoomHandover(control, tuple(_verified(result, after) for result in outcomes), after)
 
     def read_again(self, handed: Iterable[RoomHandover]) -> list[RoomHandover]:
-        """Return the rooms with who has control of them now: the account may have left since."""
+        """Return the rooms with their present controllers: the account may have left since."""
         return [replace(room, controllers_after=self._controllers_now(room.control)) for room in handed]
 
     def _controllers_now(self, control: RoomControl) -> tuple[UserId, ...]:

@@ -40,7 +40,7 @@ class StepTaken:
 
     @classmethod
     def of(cls, step: Step, status: StepState = PLANNED, *, error: object = None) -> "StepTaken":
-        """Return the record of a step of a plan, with what went wrong."""
+        """Return the record of a step of a plan, with its error."""
         detail = step.detail if error is None else f"{step.detail} {error}"
         return cls(str(step.action), step.as_user, detail, status)
 
@@ -69,7 +69,7 @@ class Outcome:
         user_id: the user who was to get control, or whose level was to change.
         outcome: ``done``, ``pending``, ``planned``, ``refused`` or ``failed``.
         message: the state now, and what to do next.
-        lines: the same, where it names steps: each on a line of its own.
+        lines: the message in lines, one for each step; empty where the message names no steps.
         reason: a code, such as ``needs-impersonate``; None where there is none.
         details: the server's details of the room.
         control: the user is joined and can change the levels, as read back.
@@ -80,7 +80,7 @@ class Outcome:
         membership_before: the user's membership before.
         membership_after: the user's membership now; with a dry run, as planned.
         promoter: the local user through whom the level was given.
-        reach: the reach that it took; where it is refused, the least reach that would be enough.
+        reach: the reach that the plan needed; where it is refused, the least reach that would be enough.
         steps: the steps with their status.
         warnings: warnings about effects that members of the room see.
         abilities: the actions that the user can do in the room.
@@ -142,7 +142,7 @@ class Outcome:
         )
 
     def as_before(self) -> "Outcome":
-        """Return it for a room in which nothing was changed."""
+        """Return this outcome with level and membership as before: nothing was changed."""
         return replace(self, level_after=self.level_before, membership_after=self.membership_before)
 
     def unread(self, message: str) -> "Outcome":
@@ -152,7 +152,7 @@ class Outcome:
         )
 
     def with_state(self, view: RoomView) -> "Outcome":
-        """Return it with what the room now holds."""
+        """Return this outcome with the present state of the room."""
         return replace(
             self,
             control=view.has_control(self.user_id),
@@ -187,7 +187,7 @@ def before(room: str, user_id: UserId, details: RoomDetails, view: RoomView) -> 
 
 
 def refused(start: Outcome, refusal: Refusal) -> Outcome:
-    """Return the outcome of a room that was not touched."""
+    """Return the outcome of a room that is refused; nothing was changed."""
     return replace(
         start,
         outcome=REFUSED,
@@ -220,7 +220,7 @@ def planned(start: Outcome, plan: Plan, view: RoomView) -> Outcome:
 
 
 def reason_of(error: SynadminError) -> str:
-    """Return the code for scripts of what the server answered."""
+    """Return the code for scripts of an error that the server answered."""
     if isinstance(error, RateLimitedError):
         return "rate-limited"
     if isinstance(error, MatrixError) and error.errcode == "M_INVITE_BLOCKED":

@@ -1,4 +1,4 @@
-"""Changes of a room's levels that Make Room Admin has overwritten, made again.
+"""Make changes of a room's levels again that Make Room Admin has overwritten.
 
 Synapse reads the levels, adds a user's level, and sends them. A change that others send in between is lost.
 """
@@ -28,7 +28,7 @@ def set_again(recovery: Recovery, goal: Goal, before: RoomView, now: RoomView) -
     Args:
         recovery: the run.
         goal: the user who was given a level, and how far the run may go.
-        before: the room as it was when that was planned.
+        before: the room as it was when the level was planned.
         now: the room as it was read back.
 
     Returns:
@@ -64,7 +64,8 @@ def set_again(recovery: Recovery, goal: Goal, before: RoomView, now: RoomView) -
 def _grant_again(recovery: Recovery, target: UserId, view: RoomView, edit: Edit, user: UserId) -> None:
     """Use Make Room Admin for a user whose level another user raised to that of the target.
 
-    It overwrites the user's level. So the levels are read again just before: others may have lowered it.
+    Make Room Admin overwrites the user's level. So the levels are read again just before: others may have
+    lowered it.
     """
     observer, held = recovery.observer, view.levels.level_of(user)
     is_raised = held < (edit.users[user] or held) == view.levels.level_of(target)
@@ -76,7 +77,7 @@ def _grant_again(recovery: Recovery, target: UserId, view: RoomView, edit: Edit,
 
 
 def _overwritten(recovery: Recovery, target: UserId, before: RoomView, now: RoomView) -> Edit:
-    """Return what others have set since ``before``, and what the event that gave the level lacks."""
+    """Return the levels that others have set since ``before`` and that Make Room Admin has overwritten."""
     contents: list[Mapping[str, Any]] = []
     newest = recovery.observer.synapse.events.messages(now.room_id, backwards=True, page_size=_NEWEST)
     for event in islice(newest, _NEWEST):

@@ -29,7 +29,7 @@ class ParentSpace:
 
     Attributes:
         room_id: the space.
-        content: of the event with which it names the room.
+        content: the content of the ``m.space.child`` event for the room.
     """
 
     room_id: RoomId
@@ -61,7 +61,7 @@ class SpaceIndex:
 
 
 def children_of(synapse: Synapse, space: RoomId) -> list[StateEvent]:
-    """Return the events with which a space names its rooms; one without servers (``via``) names none."""
+    """Return the events with which a space names its rooms; an event without servers (``via``) names none."""
     try:
         return [event for event in state_of(synapse, space, SPACE_CHILD) if event.content.get("via")]
     except NotFoundError:
@@ -82,7 +82,7 @@ def editor_of(
         observer: looks at the server.
         room_id: the room.
         event_types: the types of the events.
-        allow: how far it may go: with ``Reach.API`` the token's owner is the only one.
+        allow: how far it may go; with ``Reach.API`` only the token's owner is possible.
         first: preferred users, the most preferred first.
 
     Raises:
@@ -105,7 +105,7 @@ def replace_child(acting: Synapse, space: ParentSpace, old: RoomId, new: RoomId)
     """Put the new room into a space, and take the old one out.
 
     Raises:
-        SynadminError: that did not succeed.
+        SynadminError: the events could not be read or sent.
     """
     via = {"via": [acting.owner.partition(":")[2]]}  # the servers of the old room do not know the new one
     acting.client_server.send_state(space.room_id, SPACE_CHILD, {**space.content, **via}, new)
@@ -146,7 +146,7 @@ def follow_space(observer: Observer, acting: Synapse, room_id: RoomId, *, old: R
     Members of the old space may still join: not all of them are in the new one yet.
 
     Raises:
-        SynadminError: that did not succeed.
+        SynadminError: the events could not be read or sent.
     """
     for event in state_of(observer.synapse, room_id, SPACE_PARENT):
         if event.state_key == old and event.content.get("via"):

@@ -1,8 +1,8 @@
 """Lifting the rate limits of the token's owner for the length of a run.
 
-Synapse asks for the override of the authenticated entity, which is the caller, also for what it does in
-other people's names: set on the caller, every limit of a run is gone at once. It is an account setting,
-and so a temporary change like any other.
+Synapse applies the override of the caller, whose token is used, also to requests in the name of other users.
+So one override on the caller lifts every limit of a run. The override is an account setting, and so
+a temporary change.
 """
 
 from synadmin.api.users import DELETE_RATELIMIT, SET_RATELIMIT
@@ -16,12 +16,12 @@ def lift(synapse: Synapse, temporary: TemporaryChanges) -> None:
     """Lift every rate limit of the run until ``temporary`` puts it back.
 
     Raises:
-        SynadminError: it could not be done.
+        SynadminError: the limits could not be lifted.
     """
     _lift(synapse, temporary, synapse.owner)
 
     def lift_own(user: UserId) -> None:
-        if synapse.mas_manages_accounts:  # there a token to act as a user is that user's own
+        if synapse.mas_manages_accounts:  # with MAS, a token to act as a user belongs to that user
             _lift(synapse, temporary, user)
 
     temporary.when_acting(lift_own)

@@ -1,6 +1,6 @@
-"""Whether a temporary change is reverted, read from the server: an answer alone is never enough.
+"""Read from the server whether a temporary change is reverted: a success answer is never enough.
 
-What to read follows from the request that reverts the change, so that it is known after a crash, too.
+The request that reverts the change tells what to read, so that this is known after a crash, too.
 """
 
 import re
@@ -29,11 +29,11 @@ _PRESENT = frozenset({"join", "invite", "knock"})
 def is_reverted(
     synapse: Synapse, method: str, path: str, body: Mapping[str, Any] | None, user: UserId | None
 ) -> bool | None:
-    """Return whether the server shows what a request was to change; None where that cannot be read.
+    """Return whether the server shows the change of a request; None where this cannot be read.
 
     Args:
         synapse: the server, with a server admin's token.
-        method: of the request.
+        method: the method of the request.
         path: its path, percent-encoded.
         body: its body.
         user: the user as whom it is sent; None for the owner of the token.
@@ -56,7 +56,7 @@ def _has_left(synapse: Synapse, ids: Mapping[str, str], _: Mapping[str, Any], us
 
 
 def _is_deactivated(synapse: Synapse, ids: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
-    """Whether an account is deactivated, and out of its rooms: Synapse sees to that later."""
+    """Whether an account is deactivated, and out of its rooms, which Synapse makes it leave later."""
     user = UserId(ids["target_user_id"])
     now = synapse.users.get(user)
     if not now.deactivated or now.erased != bool(body.get("erase")):
@@ -65,7 +65,7 @@ def _is_deactivated(synapse: Synapse, ids: Mapping[str, str], body: Mapping[str,
 
 
 def _holds_soon(holds: Callable[[], bool]) -> bool:
-    """Whether something holds, or comes to hold within seconds."""
+    """Whether a condition holds now or within seconds."""
     until = time.monotonic() + _PATIENCE
     while not holds():
         if time.monotonic() > until:
@@ -89,7 +89,7 @@ def _has_limits(synapse: Synapse, ids: Mapping[str, str], body: Mapping[str, Any
 def _is_deactivated_in_mas(
     synapse: Synapse, ids: Mapping[str, str], body: Mapping[str, Any], _: UserId
 ) -> bool:
-    """Whether MAS has an account deactivated, and Synapse too: a job of MAS sees to that."""
+    """Whether an account is deactivated in MAS, and in Synapse too, where a job of MAS does it."""
     record = _mas(synapse).users.get(ids["id"]).attributes
     if record.deactivated_at is None:
         return False
@@ -138,7 +138,7 @@ def numbers(override: RateLimitOverride) -> dict[str, int] | None:
 
 
 def _matched(endpoint: Endpoint[Any], method: str, path: str) -> dict[str, str] | None:
-    """Return the ids of a path, decoded; None where it is another endpoint's."""
+    """Return the ids of a path, decoded; None where the path belongs to another endpoint."""
     if method != endpoint.method:
         return None
     pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(endpoint.path))

@@ -1,4 +1,4 @@
-"""Reading users and state events, each asked for once a run: memberships, accounts, a room's state."""
+"""Reading memberships and accounts, each requested once a run, and a room's state events."""
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from synadmin.power.events import MEMBER
 from synadmin.power.room import Account, AccountState, Reach
 from synadmin.recovery.means import Means, SynapseMeans, means_of
 
-FEW = 20  # users who are asked about one after the other
+FEW = 20  # users who are read with one request each
 
 
 class StateReader(Protocol):
@@ -48,9 +48,9 @@ class Reader:
     _memberships: dict[UserId, Mapping[RoomId, str]] = field(default_factory=dict)
     _accounts: dict[UserId, Account] = field(default_factory=dict)
     _whole: dict[RoomId, tuple[StateEvent, ...]] = field(default_factory=dict)
-    """The whole state of the room being looked at, where the server (before 1.123) sends no less."""
+    """The whole state of the current room, where the server (before 1.123) always sends all of it."""
     _means: Means | None = None
-    """What an admin can do here; None where that was not asked for: it may take a request."""
+    """What an admin can do here; None until it is needed: to find out may take a request."""
     _by_room: bool = False
     """The server (before 1.145) does not list a user's memberships: they are read from the room's state."""
 
@@ -68,7 +68,7 @@ class Reader:
         if self._means is None:
             self._means = means_of(self.synapse)
             if self.synapse.mas_manages_accounts:
-                self._accounts.clear()  # MAS knows more of them
+                self._accounts.clear()  # MAS knows more about the accounts
         return self._means
 
     @property
@@ -99,7 +99,7 @@ class Reader:
         return self.member_events(room_id).get(user, "leave")
 
     def _ask_for_memberships(self, user: UserId) -> None:
-        """Ask for the memberships of a local user, unless that was done or the server does not list them."""
+        """Ask for the memberships of a local user, unless they are cached or the server cannot list them."""
         if self._by_room or user in self._memberships or server_name_of(user) != self.server_name:
             return
         try:
@@ -135,13 +135,13 @@ class Reader:
         self._accounts.clear()
 
     def account(self, user: UserId) -> Account:
-        """Return what state a local account is in."""
+        """Return the state of a local account."""
         if user not in self._accounts:
             self._accounts[user] = (self._means or SynapseMeans(self.synapse)).account_of(user)
         return self._accounts[user]
 
     def accounts(self, users: Sequence[UserId]) -> dict[UserId, Account]:
-        """Return what state local accounts are in; many are asked for side by side."""
+        """Return the states of local accounts; many are requested at the same time."""
         at_once = 1 if len(users) <= FEW else self.at_once
         return dict(zip(users, side_by_side(self.account, users, at_once=at_once), strict=True))
 
@@ -175,10 +175,10 @@ class Reader:
         return [event for event in events if event.type == event_type]
 
     def member_events(self, room_id: RoomId) -> dict[str, str]:
-        """Return everybody's membership of a room, those of other servers included.
+        """Return the memberships of all users of a room, including those of other servers.
 
-        The one answer that grows with the room: Synapse tells an administrator of one foreign member only
-        together with all the others.
+        This is the only answer that grows with the room: Synapse shows an admin a remote member only in the
+        list of all members.
 
         Raises:
             ReplyError: the server does not have the room's state complete, and did not get it in time.

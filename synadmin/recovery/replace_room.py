@@ -1,9 +1,9 @@
-"""The last resort: a new room in place of one that no local user can regain.
+"""Replace a room that no local user can regain by a new room: the last resort.
 
-Synapse puts the local users out of the old room, into a new one, and lets the addresses lead there. It
-makes the new room public, though not listed, and mutes everybody but its admin; no request can have it make
-another one. So the room is closed as soon as its id is known, and then the members are brought in; in the
-end it is read back.
+Synapse moves the local users from the old room to a new one, and points the aliases to the new one. The new
+room is public, though not listed, and every user except its admin is muted; no option of Synapse changes
+this. So the room is closed as soon as its id is known, and then the members are brought in. In the end it is
+read back.
 
 Source: ``RoomShutdownHandler`` in ``synapse/handlers/room.py``.
 """
@@ -47,13 +47,13 @@ class ReplaceOptions:
 
     Attributes:
         admin: the local user who is to control the new room.
-        name: of the new room; None: the old one's.
-        message: the first message in it; None: one that says why it is there.
-        allow: how far it may go to set the new room right.
+        name: the name of the new room; None: the old name.
+        message: the first message in the new room; None: a message that says why the room exists.
+        allow: how far the run may go to configure the new room.
         muted: leave the new room as Synapse makes it.
         purge: remove the old room from the database.
         block: keep local users from joining the old room again.
-        anyway: also where the room could be regained.
+        anyway: replace the room even if it could be regained.
     """
 
     admin: UserId
@@ -115,13 +115,13 @@ class Replacement:
 def plan_replacement(
     observer: Observer, room_id: RoomId, options: ReplaceOptions, journal: Path
 ) -> Replacement:
-    """Read a room: what would be moved, and whether it has to be replaced.
+    """Read a room: the members and aliases to move, and whether the room has to be replaced.
 
     Args:
         observer: looks at rooms.
         room_id: the room.
         options: the options.
-        journal: tells what the room held, where a run has begun to replace it.
+        journal: has the earlier state of the room, where a run has begun to replace it.
 
     Returns:
         A replacement that is planned or refused; with ``delete_id``, it was begun by an earlier run.
@@ -144,7 +144,7 @@ def plan_replacement(
         invited=_invited(observer, room_id),
         inherited=_inherited(observer, room_id),
     )
-    refusal = _against(observer, planned, options)
+    refusal = _objection(observer, planned, options)
     if refusal is None:
         return planned
     return replace(planned, outcome=outcome.REFUSED, reason=refusal[0], message=refusal[1])
@@ -173,7 +173,7 @@ def _earlier(
     except NotFoundError:
         return None
     noted = _noted(journal, room_id)
-    # A failed one counts too, where there is no other: to begin again would make a second new room.
+    # A failed deletion counts too, where there is no other: a second deletion would make a second new room.
     latest_first = deletions[::-1]
     for deletion in sorted(latest_first, key=lambda deletion: deletion.status == "failed"):
         new = None if deletion.shutdown_room is None else deletion.shutdown_room.new_room_id
@@ -214,8 +214,8 @@ def _noted(journal: Path, room_id: RoomId) -> dict[str, Any]:
     return note
 
 
-def _against(observer: Observer, planned: Replacement, options: ReplaceOptions) -> tuple[str, str] | None:
-    """Return what speaks against replacing a room: a code and a sentence; None where nothing does."""
+def _objection(observer: Observer, planned: Replacement, options: ReplaceOptions) -> tuple[str, str] | None:
+    """Return why a room is not replaced: a code and a sentence; None where it is."""
     account = observer.account(options.admin)
     if account.state is not AccountState.ACTIVE:
         code = "unknown" if account.state is AccountState.MISSING else account.state
@@ -278,7 +278,7 @@ def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserI
 
 
 def deletion_options(planned: Replacement, options: ReplaceOptions) -> DeletionOptions:
-    """Return what Synapse is asked for."""
+    """Return the options of the deletion that makes the new room."""
     details = planned.details
     old_name = (details.name or details.canonical_alias) if details else None
     return {

@@ -1,6 +1,6 @@
 """Which local users have control of a room, and which rooms would lose it without some of them.
 
-A user has control of a room who is joined and whose level reaches what ``m.room.power_levels`` takes.
+A user has control of a room if they are joined and their level is enough to change the power levels.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -79,7 +79,7 @@ def bare_view_of(observer: Observer, room_id: RoomId) -> tuple[RoomDetails, Room
 
 
 def control_of(observer: Observer, room_id: RoomId) -> RoomControl:
-    """Return who of this server has control of a room.
+    """Return a room with the users of this server who have control of it.
 
     Raises:
         NotFoundError: the server does not know the room.
@@ -109,9 +109,9 @@ def rooms_without(
 ) -> Iterator[RoomControl]:
     """Yield the rooms of which no local user would have control once these users have left.
 
-    A room that no other local user is in is not among them: no local user would miss the control. Who is
-    in a room is asked only of those rooms that one of the users has control of. The observer looks at several
-    rooms at the same time (``at_once``).
+    Rooms without other local members are left out: no local user would miss the control. Members are read
+    only for rooms that one of the users has control of. The observer reads several rooms at the same time
+    (``at_once``).
 
     Args:
         observer: looks at the server.
@@ -198,7 +198,7 @@ def loses_control(
 ) -> bool:
     """Whether other local users are in a room, and none of them would have control without these.
 
-    Where there are successors: none of them but some of the successors.
+    With successors: true also if only some of the successors would have control.
     """
     stay = [user for user in control.controllers if user not in leaving]
     if successors and set(successors) <= set(stay):
@@ -210,11 +210,12 @@ def loses_control(
 def record_of_user(
     observer: Observer, user: UserId, room_id: RoomId, membership: str, *, with_power: bool
 ) -> dict[str, Any] | None:
-    """Return a room of a user as ``user rooms`` shows it; None without power, where that is asked for.
+    """Return a room of a user as ``user rooms`` shows it; None if it is left out.
 
     Returns:
         ``{room_id, room, membership, level, control, controllers}``; ``level`` is ``"creator"`` for a creator
-        of a room of version 12, ``controllers`` are the joined local users with control.
+        of a room of version 12, ``controllers`` are the joined local users with control. With
+        ``with_power``, rooms in which the user has no power are left out.
 
     Raises:
         NotFoundError: the server does not know the room.

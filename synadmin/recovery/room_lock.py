@@ -26,7 +26,7 @@ def room_lock(
         say: prints that another run has to end first.
 
     Yields:
-        Whether another run was in it: the room may have changed.
+        Whether another run had the lock before: the room may have changed.
 
     Raises:
         JournalError: the lock cannot be made.

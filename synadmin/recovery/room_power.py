@@ -17,9 +17,9 @@ _FIRST = 7  # of many, whose accounts an overview reads: this takes about 12 req
 
 
 def power_of(synapse: Synapse, room_id: RoomId, *, overview: bool = False) -> dict[str, Any]:
-    """Return who holds which level in a room and what each thing takes.
+    """Return the levels of the users in a room, and the level that each action needs.
 
-    Only a request for each account says whether it is suspended.
+    Whether an account is suspended takes a separate request for the account.
 
     Args:
         synapse: the server; several accounts are asked for at the same time.
@@ -28,8 +28,8 @@ def power_of(synapse: Synapse, room_id: RoomId, *, overview: bool = False) -> di
             highest levels; ``account`` of the others is ``NOT_ASKED``.
 
     Returns:
-        The contract of ``room power -o json``, with ``creators_stand_above``: they do from version 12 on,
-        and ``abilities``: what each thing takes, in words.
+        The contract of ``room power -o json``, with ``creators_stand_above``, true from version 12 on,
+        and ``abilities``: the level that each action needs, in words.
 
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.
@@ -103,7 +103,7 @@ def _memberships(observer: Observer, room_id: RoomId, foreign: list[UserId]) -> 
 
 
 def _needed(levels: PowerLevels) -> dict[str, int]:
-    """Return what each thing takes, under the names that the event gives them."""
+    """Return the level that each action needs, under the names that the event uses."""
     listed = levels.content.get("events") if levels.content is not None else None
     types = dict.fromkeys((POWER_LEVELS, *(listed if isinstance(listed, dict) else ())))
     return {

@@ -1,4 +1,4 @@
-"""Setting a state event of a room through a local user who may: choose who, act, read back."""
+"""Setting a state event of a room through a local user: choose the user, send, read back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ def sender_of(observer: Observer, view: RoomView, event_type: str) -> Actor | No
 def set_state(
     recovery: Recovery, room_id: RoomId, actor: Actor, event_type: str, content: Mapping[str, Any]
 ) -> None:
-    """Set a state event, revert what was temporary, and read back that the room has it.
+    """Set a state event, revert temporary changes, and read back that the room has the event.
 
     Args:
         recovery: the run.
@@ -32,7 +32,7 @@ def set_state(
         content: its content.
 
     Raises:
-        SynadminError: it was not set, or what was read back is something else.
+        SynadminError: the event was not set, or the room does not show it.
     """
     observer, temporary = recovery.observer, recovery.temporary
     with recovery.lock(room_id):

@@ -1,4 +1,4 @@
-"""A space and all below it, children first."""
+"""A space and all rooms below it, children first."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Space:
     """The rooms of a space.
 
     Attributes:
-        rooms: the rooms and spaces that can be seen from here, children before their space.
-        elsewhere: the rooms named as children that cannot: this server is not in them.
+        rooms: the rooms and spaces that this server is in, children before their space.
+        elsewhere: the rooms named as children that this server is not in.
     """
 
     rooms: tuple[RoomId, ...]
@@ -25,7 +25,7 @@ class Space:
 
 
 def rooms_in_space(synapse: Synapse, space: RoomId, *, as_member: bool = False) -> Space:
-    """Return a space and all below it.
+    """Return a space and all rooms below it.
 
     Args:
         synapse: the server.

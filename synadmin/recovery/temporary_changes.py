@@ -24,7 +24,7 @@ from synadmin.recovery.read_back import is_reverted
 
 
 def abandoned(synapse: Synapse, journal: Journal) -> "list[tuple[str, Revert]]":
-    """Return what runs that crashed have left on this server, newest first: run, and what reverts it."""
+    """Return the changes that crashed runs have left on this server, newest first: run and revert."""
     return [
         (str(entry["run"]), Revert.of(entry))
         for entry in unrestored(journal.named, synapse.transport.homeserver)
@@ -37,12 +37,12 @@ class Revert:
     """The request that reverts a temporary change.
 
     Attributes:
-        method: of the request that does it.
+        method: the method of the request.
         path: its path, percent-encoded already.
         body: its body.
         user: the user as whom it is sent; None for the owner of the token.
         entry: the journal entry of the change.
-        is_reverted: reads whether it is reverted, where the request does not tell how.
+        is_reverted: reads whether the change is reverted, where the request does not tell what to read.
         disables: the user whose account it disables again: a token to act as them is ended first.
         token: the journal's entry, where the change is a token to act as a user.
     """
@@ -66,12 +66,12 @@ class Revert:
         user: UserId | None = None,
         disables: UserId | None = None,
     ) -> "Revert":
-        """Return what reverts a change by an operation; ``ids`` are the parameters of its path."""
+        """Return the revert that calls an endpoint; ``ids`` are the parameters of its path."""
         return cls(endpoint.method, endpoint.filled(ids), body, user, disables=disables)
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "Revert":
-        """Read it from the journal's line."""
+        """Read a revert from a line of the journal."""
         back = entry["restoring"]
         user = back.get("user")
         return cls(
@@ -102,8 +102,8 @@ class TemporaryChanges:
 
         Args:
             synapse: the server, with a server admin's token.
-            sessions: the ways to it as other users.
-            journal: where the changes are written down.
+            sessions: the clients that act as other users.
+            journal: where the changes are recorded.
             say: prints what could not be reverted.
         """
         self._synapse = synapse
@@ -149,22 +149,22 @@ class TemporaryChanges:
         transport: Transport | None = None,
         lasting: bool = False,
     ) -> Iterator[None]:
-        """Make a temporary change in here: one request.
+        """Make a temporary change: the one request that is sent in this ``with`` block.
 
         Args:
-            revert: how it is reverted.
-            by: the user as whom it is made; by default the user who reverts it.
-            is_made: reads whether the change holds, where the server refused it; unless given, it holds
-                unless it is reverted.
+            revert: how the change is reverted.
+            by: the user as whom the change is made; by default the user who reverts it.
+            is_made: reads whether the change holds although the server refused it; by default, it holds if
+                it is not reverted.
             transport: the transport of the request, where it is not that of the homeserver.
-            lasting: it stays until the end of the run, whatever is reverted before.
+            lasting: keep the change until the end of the run, even if earlier changes are reverted.
         """
         transport = transport or self._sessions.of(by or revert.user or self._synapse.owner).transport
         back = {
             "method": revert.method,
             "path": revert.path,
             "body": revert.body,
-            # Not always who makes the change: one invites, and the other turns it down.
+            # This may be another user than the one who makes the change: one invites, the other rejects.
             "user": revert.user,
         }
         refused = False
@@ -193,7 +193,7 @@ class TemporaryChanges:
         """Revert what was changed since the mark, the newest first; return what could not be reverted."""
         left: list[Revert] = []
         while len(self._made) > mark:
-            # It stays in the list until it is done: Ctrl-C may come here as well.
+            # The change stays in the list until it is reverted: Ctrl-C may come here as well.
             revert = self._made[-1]
             try:
                 if revert.disables in {other.user for other in left} - {None}:
@@ -218,7 +218,7 @@ class TemporaryChanges:
         """Revert one change, and read back that it is reverted.
 
         Raises:
-            SynadminError: that did not succeed.
+            SynadminError: the change was not reverted.
         """
         with self.journal.optional():
             if revert.disables is not None:
@@ -248,7 +248,7 @@ class TemporaryChanges:
                 failed.append(revert)
             else:
                 self.say("It is reverted now.")
-        # Afterwards: to revert the others takes acting as their users.
+        # Tokens are ended last: to revert the other changes, the run acts as their users.
         return failed + [
             revert for _, revert in left if revert.token is not None and not self._ended(revert.token)
         ]
@@ -267,7 +267,7 @@ class TemporaryChanges:
         return still is None
 
     def _sent(self, revert: Revert) -> SynadminError | None:
-        """Send the request that reverts a change; return the error, which a look may show to be none."""
+        """Send the request that reverts a change; return its error. The change may be reverted even so."""
         # The path is percent-encoded, so nothing in it is a parameter to be filled in.
         endpoint = Endpoint(revert.method, revert.path, dict, idempotent=True)
         try:

@@ -17,7 +17,7 @@ class TemporaryMembership:
     Attributes:
         recovery: the run; at its end they leave again.
         room_id: the room.
-        leaves: they leave by themselves; a deactivated account needs not, Synapse takes it out.
+        leaves: whether the users have to leave; Synapse removes an account that is deactivated again.
     """
 
     recovery: Recovery
@@ -26,7 +26,7 @@ class TemporaryMembership:
     _invited: set[UserId] = field(default_factory=set)
 
     def invite(self, user: UserId, *, by: UserId) -> None:
-        """Invite a user who is to come in; leaving turns the invitation down, too, if it comes to that."""
+        """Invite a user who is to join. Leaving also rejects the invitation, if it was not accepted."""
         inviter = self.recovery.as_user(by).client_server
         if not self.leaves:
             inviter.invite(self.room_id, user)
@@ -43,7 +43,7 @@ class TemporaryMembership:
         if not self.leaves or user in self._invited:
             guest.join(self.room_id, via=via)
             return
-        # An invitation that the user had before is not ours to turn down.
+        # Only a join is reverted: an invitation from before this run is not rejected.
         with self.recovery.temporary.apply(
             self._leaving(user), is_made=lambda: self._membership(user) == "join"
         ):

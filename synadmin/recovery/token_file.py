@@ -1,4 +1,4 @@
-"""The file of a token beside the journal: what a crash leaves, the next run ends with it."""
+"""The file of a token beside the journal: with it, the next run ends a token that a crash has left."""
 
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -16,7 +16,7 @@ def keep(journal: Journal | None, entry: str, token: str) -> None:
 
 
 def kept(journal: Journal, entry: str) -> str | None:
-    """Return the token of an entry, where it is kept."""
+    """Return the stored token of an entry; None where there is none."""
     try:
         return _file(journal, entry).read_text("utf-8").strip() or None
     except (OSError, UnicodeError):
@@ -32,7 +32,7 @@ def forget(journal: Journal | None, entry: str, reason: str) -> None:
 
 
 def optional(journal: Journal | None) -> AbstractContextManager[None]:
-    """Send changes in here also where they cannot be written down."""
+    """Send the changes in this block even if the journal cannot be written."""
     return nullcontext() if journal is None else journal.optional()
 
 

@@ -1,7 +1,7 @@
 """Transferring rooms to another account, mostly one on another server.
 
 First the new owner gets power and an invitation in every room, and joins. Only when it was read back that
-the new owner has control, the old owner's power is removed. If this was interrupted, the old owner still has
+the new owner has control, the old owner's power is removed. After an interruption, the old owner still has
 control.
 """
 
@@ -41,13 +41,13 @@ class Way(Protocol):
     """The protocol of a transfer's requests: as a server admin, or as the old owner."""
 
     leave_rooms: bool
-    """Also where no user of this server would have control afterwards; a member does not know that."""
+    """Transfer even if no user of this server would have control afterwards; a member cannot know this."""
 
     def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room and plan its transfer; nothing is changed."""
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
-        """Give the new owner the power and an invitation; the result says where that is held back."""
+        """Give the new owner the power and an invitation; the result says if rate limits delay them."""
 
     def view_of(self, room_id: RoomId) -> RoomView:
         """Return a view of the room as it is now, with both owners."""
@@ -67,7 +67,7 @@ def missing_account(synapse: Synapse, move: Move) -> str | None:
             synapse.users.get(move.old)
         except NotFoundError:
             return f"{move.old} does not exist: name the owner with --old-owner"
-    # Of a local new owner it is looked at in each room: an account may have no profile.
+    # The account of a local new owner is checked in each room: an account may have no profile.
     for user in (move.old, move.new):
         if server_name_of(user) == home:
             continue
@@ -102,7 +102,7 @@ def hand_over(
         room_transfers: rooms that were looked at.
         move: from whom to whom.
         accept: accepts the invitation as the new owner; None where the new owner does so by itself.
-        pause: waits a little for as many rooms as are left; false where there is no more waiting.
+        pause: gets the number of rooms that are left, and waits a little; false when the time is over.
 
     Raises:
         NotAuthenticatedError: a token has become invalid. The rooms that were begun are yielded before.
@@ -179,7 +179,7 @@ def _accepted(accept: Callable[[RoomId], object], room_id: RoomId) -> SynadminEr
     except NotAuthenticatedError:
         raise
     except (MatrixError, ConnectError) as error:
-        return error  # the invitation may still be on its way between the servers
+        return error  # the invitation may not have reached the other server yet
     return None
 
 
@@ -204,7 +204,7 @@ def _pending(
 
 
 def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
-    """Return what holds in the end, from what was read back."""
+    """Return the final result, from the state read back."""
     view = room_transfer.now
     if view is None or not view.has_control(move.new):
         holds = "" if view is None else f", and has level {format_level(view.levels.level_of(move.new))}"

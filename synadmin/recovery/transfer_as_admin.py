@@ -36,7 +36,7 @@ class AsAdmin:
         recovery: the run.
         move: from whom to whom.
         allow: how far it may go.
-        leave_rooms: also where no user of this server would have control afterwards.
+        leave_rooms: transfer even if no user of this server would have control afterwards.
     """
 
     recovery: Recovery
@@ -51,10 +51,10 @@ class AsAdmin:
         return Goal(target=self.move.new, caller=self.recovery.synapse.owner, allow=self.allow)
 
     def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
-        """Look at a room and plan; the demotion too, so that nothing is begun that cannot be ended."""
+        """Read a room and plan its transfer; the demotion too, so that no impossible transfer is begun."""
         preview = next(iter(preview_rooms(self.recovery.observer, [room], self._goal)))
         result, observation = preview.result, preview.observation
-        shell = RoomTransfer(
+        start = RoomTransfer(
             room=room,
             room_id=result.room_id,
             outcome=outcome.PLANNED,
@@ -63,41 +63,41 @@ class AsAdmin:
             name=observation.details.name if observation.details else None,
         )
         if observation.view is None or result.room_id is None or isinstance(observation.answer, Refusal):
-            return replace(shell, outcome=outcome.REFUSED)
+            return replace(start, outcome=outcome.REFUSED)
         try:
             view = self.view_of(result.room_id)
         except NotFoundError as error:
-            return replace(shell, outcome=outcome.REFUSED, reason="not-in-room", message=error.reason)
-        shell = replace(shell, before=view, now=view)
+            return replace(start, outcome=outcome.REFUSED, reason="not-in-room", message=error.reason)
+        start = replace(start, before=view, now=view)
         if is_over(view, self.move):
-            return replace(shell, outcome=outcome.DONE, message=over_message(self.move))
+            return replace(start, outcome=outcome.DONE, message=over_message(self.move))
         self._previews[room] = preview
-        return self._planned(shell, view, preview)
+        return self._planned(start, view, preview)
 
-    def _planned(self, shell: RoomTransfer, view: RoomView, preview: Preview) -> RoomTransfer:
-        """Return the plan of a room in which there is something to be done, or why it is refused."""
+    def _planned(self, start: RoomTransfer, view: RoomView, preview: Preview) -> RoomTransfer:
+        """Return the plan of a room that needs changes, or why it is refused."""
         against = objection(view, self.move)
         if against is not None:
-            return replace(shell, outcome=outcome.REFUSED, reason=against[0], message=against[1])
+            return replace(start, outcome=outcome.REFUSED, reason=against[0], message=against[1])
         try:
             self._keep_control(view)
-            planned = self._parting(granted(view, self.move))
+            planned = self._plan_demotion(granted(view, self.move))
         except WouldLoseControlError as error:
             message = f"{error}: {error.hint}."
-            return replace(shell, outcome=outcome.REFUSED, reason=error.reason, message=message)
+            return replace(start, outcome=outcome.REFUSED, reason=error.reason, message=message)
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
             words = str(error).removeprefix("refused: ")
             message = f"the power of {self.move.old} could not be removed afterwards: {words}{hint}"
             reason = self._why_not(granted(view, self.move))
-            return replace(shell, outcome=outcome.REFUSED, reason=reason, message=message)
+            return replace(start, outcome=outcome.REFUSED, reason=reason, message=message)
         steps = self._steps(view, preview, planned)
-        return replace(shell, message=outlook(view, self.move), steps=steps)
+        return replace(start, message=outlook(view, self.move), steps=steps)
 
     def _steps(
         self, view: RoomView, preview: Preview, planned: change_levels.EditPlan
     ) -> tuple[StepTaken, ...]:
-        """Return what make-admin does, how the new owner comes in, and who lowers the old one."""
+        """Return the steps: those of make-admin, the new owner's join, and the demotion of the old owner."""
         steps = [*preview.result.steps]
         joins = any(step.action == "join" and step.as_user == self.move.new for step in steps)
         if view.membership_of(self.move.new) != "join" and not joins:
@@ -109,10 +109,10 @@ class AsAdmin:
         return tuple(steps)
 
     def _keep_control(self, view: RoomView) -> None:
-        """Refuse a room where other local users are, and none of them would have control afterwards.
+        """Refuse a room with other local users, of whom none would have control afterwards.
 
         Raises:
-            WouldLoseControlError: it is such a room, and that was not asked for.
+            WouldLoseControlError: it is such a room, and ``leave_rooms`` is not set.
         """
         old, observer = self.move.old, self.recovery.observer
         stays = view.is_local(self.move.new) or view.levels.is_creator(old)
@@ -144,12 +144,12 @@ class AsAdmin:
         return replace(view, memberships={**view.memberships, **memberships})
 
     def demote(self, view: RoomView) -> None:
-        """Lower the old owner, unless the room has changed and would be lost."""
+        """Lower the old owner, unless no local user would have control of the changed room."""
         self._keep_control(view)
-        planned = self._parting(view)
+        planned = self._plan_demotion(view)
         change_levels.carry_out(self.recovery, planned)
 
-    def _parting(self, view: RoomView, allow: Reach | None = None) -> change_levels.EditPlan:
+    def _plan_demotion(self, view: RoomView, allow: Reach | None = None) -> change_levels.EditPlan:
         edit = last_edit(view, self.move)
         if edit is None:
             return change_levels.EditPlan(view, Edit(), None)
@@ -158,14 +158,13 @@ class AsAdmin:
             return change_levels.plan(self.recovery.observer, view, edit, allow=allow, leave_rooms=True)
         except RefusedError:
             if view.levels.is_creator(self.move.old):
-                return change_levels.EditPlan(
-                    view, Edit(), None
-                )  # nothing is taken: it would be good to have
+                # The edit would only raise the new owner further: the transfer does not need it.
+                return change_levels.EditPlan(view, Edit(), None)
             raise
 
     def _why_not(self, view: RoomView) -> str:
         try:
-            actor = self._parting(view, Reach.REACTIVATE).actor
+            actor = self._plan_demotion(view, Reach.REACTIVATE).actor
         except RefusedError:
             actor = None
         return "insufficient-power" if actor is None else f"needs-{actor.reach}"

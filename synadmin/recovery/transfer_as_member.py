@@ -1,4 +1,4 @@
-"""Moving rooms as the old owner, with nothing but its own token."""
+"""Moving rooms as the old owner, with only the old owner's token."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -31,7 +31,7 @@ from synadmin.recovery.transfer_plan import (
 
 @dataclass(slots=True)
 class AsMember:
-    """A transfer with the old owner's own token alone."""
+    """A transfer with only the old owner's token."""
 
     member: Member
     move: Move
@@ -41,31 +41,31 @@ class AsMember:
 
     def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room as a member, and plan its transfer."""
-        shell = RoomTransfer(room=room, room_id=None, outcome=outcome.REFUSED, message="")
+        start = RoomTransfer(room=room, room_id=None, outcome=outcome.REFUSED, message="")
         try:
             room_id = self.member.resolved(room)
             view = self.view_of(room_id)
         except MatrixError as error:
             if isinstance(error, NotAuthenticatedError):
                 raise
-            return replace(shell, reason="not-in-room", message=f"{room} cannot be read: {error}")
-        shell = replace(shell, room_id=room_id, before=view, now=view, name=self.member.name(room_id))
+            return replace(start, reason="not-in-room", message=f"{room} cannot be read: {error}")
+        start = replace(start, room_id=room_id, before=view, now=view, name=self.member.name(room_id))
         if is_over(view, self.move):
-            return replace(shell, outcome=outcome.DONE, message=over_message(self.move))
+            return replace(start, outcome=outcome.DONE, message=over_message(self.move))
         if not view.has_control(self.move.old):
             message = f"{self.move.old} does not have control of it: level {view.levels.control} is needed"
-            return replace(shell, reason="insufficient-power", message=message)
+            return replace(start, reason="insufficient-power", message=message)
         if view.membership_of(self.move.new) == "ban":
             message = f"{self.move.new} is banned from the room: lift the ban first"
-            return replace(shell, reason="target-banned", message=message)
+            return replace(start, reason="target-banned", message=message)
         content = self._granting(view)
         forbidden = content and rules.changing_power_levels(view, self.move.old, content)
         if not forbidden and view.membership_of(self.move.new) not in INSIDE:
             forbidden = rules.inviting(view, self.move.old, self.move.new)
         if forbidden:
-            return replace(shell, reason="insufficient-power", message=str(forbidden))
+            return replace(start, reason="insufficient-power", message=str(forbidden))
         steps = self._steps(view, content)
-        return replace(shell, outcome=outcome.PLANNED, message=outlook(view, self.move), steps=steps)
+        return replace(start, outcome=outcome.PLANNED, message=outlook(view, self.move), steps=steps)
 
     def _steps(self, view: RoomView, content: dict[str, Any] | None) -> tuple[StepTaken, ...]:
         old, new = self.move.old, self.move.new

@@ -52,7 +52,7 @@ class RoomTransfer:
     now: RoomView | None = None
     steps: tuple[StepTaken, ...] = ()
     not_before: float = 0.0
-    """By the monotonic clock: what the rate limits held back is not tried again earlier."""
+    """By the monotonic clock: a request that was rate-limited is not sent again before this time."""
 
     def as_record(self, move: Move) -> dict[str, Any]:
         """Return it as scripts get it."""
@@ -132,7 +132,7 @@ def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
             f"; {have}. `{make_admin}` shows how to give it to {move.new}."
         )
     if view.membership_of(move.new) == "ban":
-        # It could be lifted as a moderator, but the ban had a reason.
+        # A moderator could lift the ban, but the ban had a reason.
         return "target-banned", f"{move.new} is banned from the room: lift the ban first"
     return None
 
@@ -196,7 +196,7 @@ def last_edit(view: RoomView, move: Move) -> Edit | None:
         return None
     users: dict[UserId, int | None] = {move.old: None if levels.users_default <= 0 else 0}
     if levels.level_of(move.new) < held:
-        users[move.new] = held  # control may take less than what the old one had
+        users[move.new] = held  # control may need a lower level than the old owner had
     return Edit(users=users)
 
 

@@ -1,7 +1,7 @@
 """Undoing the changes of power levels that a run made, the newest first.
 
-A room is touched only where its levels still are as the run left them, and only where that leaves it an
-active local controller, if it has one.
+A room is changed only if its levels are still as the run left them. A room that has an active local
+controller keeps one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,12 +28,12 @@ class RecordedChange:
     """A change of power levels that a run has made.
 
     Attributes:
-        entry: the journal's name for it.
+        entry: the id of its journal entry.
         room_id: the room.
         before: the content of the levels before it; None where the room had none.
         after: their content after it; None where Synapse made it (Make Room Admin).
         promoted: the user who got a level by Make Room Admin; None where the levels were sent as an event.
-        answered: whether the server said that it was made.
+        answered: whether the server reported success.
     """
 
     entry: str
@@ -51,7 +51,7 @@ class UndoPlan:
     Attributes:
         change: the change.
         plans: the edits to be made for it, one after the other.
-        impossible: the levels that cannot be put back, by the rules or by later changes, and why.
+        impossible: the levels that cannot be restored, and why: rules or later changes.
         reason: ``would-lose-control`` where no active local user would have control afterwards.
     """
 
@@ -83,7 +83,7 @@ def recorded_changes(lines: Iterable[Mapping[str, Any]]) -> list[RecordedChange]
 
 
 def others(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the changes of a run, as sentences, that undoing its power levels does not revert."""
+    """Yield the other changes of a run as sentences: undoing its power levels does not revert them."""
     for line in lines:
         path = str(line.get("path"))
         if "before" in line or "restoring" in line or "restores" in line or line.get("status") in _REFUSED:
@@ -106,9 +106,9 @@ def plan_all(
     Args:
         observer: looks at rooms.
         run: the entries of the run in the journal.
-        later: those of earlier attempts to undo it: what they did is no change by others.
+        later: the entries of earlier attempts to undo it: their changes do not count as changes by others.
         allow: how far it may go.
-        leave_rooms: also where no active local user would have control of a room afterwards.
+        leave_rooms: undo even if no active local user would have control of a room afterwards.
 
     Raises:
         NotAuthenticatedError: the token is not valid.
@@ -135,7 +135,7 @@ def _plan_room(
     *,
     leave_rooms: bool,
 ) -> Iterator[UndoPlan]:
-    """Yield how the changes of one room are undone, each in the room as the ones before will leave it."""
+    """Yield how each change of one room is undone, in the room as it is after the plans before."""
     try:
         view = change_levels.view_to_edit(observer, newest.room_id)
     except NotFoundError as error:
@@ -159,7 +159,7 @@ def _plan_room(
 
 
 def _is_as_left(view: RoomView, newest: RecordedChange) -> bool:
-    """Whether a room's levels are what the newest change made of them; or were, where it got no answer."""
+    """Whether a room's levels are as after the newest change, or as before it if it got no answer."""
     now = view.power_levels
     if newest.promoted is None:
         return now == newest.after or (not newest.answered and now == newest.before)
@@ -191,14 +191,14 @@ def plan(observer: Observer, view: RoomView, change: RecordedChange, *, allow: R
         change: the change.
         allow: how far it may go.
     """
-    wanted, since = _turned_round(view, change)
+    wanted, since = _inverse(view, change)
     plans: list[EditPlan] = []
-    while (planned := _most(observer, view, wanted, allow)) is not None:
+    while (planned := _largest_edit(observer, view, wanted, allow)) is not None:
         plans.append(planned)
         view = edited(planned.view, planned.edit)
     impossible = list(since)
     why: dict[str, list[str]] = {}
-    for single in _singles(wanted):
+    for single in _single_edits(wanted):
         if not changes(view, single):
             continue
         try:
@@ -214,14 +214,14 @@ def _planned(observer: Observer, view: RoomView, edit: Edit, allow: Reach) -> Ed
     return change_levels.plan(observer, view, edit, allow=allow, leave_rooms=True, undoing=True)
 
 
-def _most(observer: Observer, view: RoomView, wanted: Edit, allow: Reach) -> EditPlan | None:
-    """Return the edit that puts back as much as a local user may; None where that is nothing."""
+def _largest_edit(observer: Observer, view: RoomView, wanted: Edit, allow: Reach) -> EditPlan | None:
+    """Return the edit that restores as many levels as a local user may; None where there are none."""
     so_far: EditPlan | None = None
     chosen = Edit()
-    for single in (wanted, *_singles(wanted)):
+    for single in (wanted, *_single_edits(wanted)):
         if not changes(view, single):
             continue
-        more = _both(chosen, single)
+        more = _combined(chosen, single)
         try:
             so_far = _planned(observer, view, more, allow)
         except RefusedError:
@@ -232,14 +232,14 @@ def _most(observer: Observer, view: RoomView, wanted: Edit, allow: Reach) -> Edi
     return so_far
 
 
-def _singles(edit: Edit) -> Iterator[Edit]:
-    """Yield each part of an edit; the users come last: the one who acts may be among them."""
+def _single_edits(edit: Edit) -> Iterator[Edit]:
+    """Yield each part of an edit. The users come last: the sender of the edit may be among them."""
     yield from (Edit(events={name: level}) for name, level in edit.events.items())
     yield from (Edit(named={name: level}) for name, level in edit.named.items())
     yield from (Edit(users={user: level}) for user, level in edit.users.items())
 
 
-def _both(one: Edit, other: Edit) -> Edit:
+def _combined(one: Edit, other: Edit) -> Edit:
     return Edit(
         users={**one.users, **other.users},
         events={**one.events, **other.events},
@@ -247,8 +247,8 @@ def _both(one: Edit, other: Edit) -> Edit:
     )
 
 
-def _turned_round(view: RoomView, change: RecordedChange) -> tuple[Edit, list[str]]:
-    """Return the edit that undoes a change, and what of it others have changed since."""
+def _inverse(view: RoomView, change: RecordedChange) -> tuple[Edit, list[str]]:
+    """Return the edit that undoes a change, and the levels that others have changed since."""
     levels = view.levels
     before = PowerLevels(change.before, levels.version, levels.creators).written()
     after = change.after
@@ -283,7 +283,7 @@ def _turned_round(view: RoomView, change: RecordedChange) -> tuple[Edit, list[st
 
 
 def _by_synapse(view: RoomView, promoted: UserId, before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what Make Room Admin made of the levels; the one it promoted has what they have now."""
+    """Return the levels after Make Room Admin: those before, with the present level of the promoted user."""
     content = dict(before or {})
     now = _part(view.power_levels, "users").get(promoted)
     return {**content, "users": {**_part(before, "users"), promoted: now}}

@@ -2,7 +2,7 @@
 
 From room version 12 on the creators of a room own it: none can be added later or lose the power.
 Synapse makes the new room, copies levels, join rule and bans, and moves the aliases. It leaves out the
-members and the spaces. What an interrupted run has left is planned as the rest.
+members and the spaces. After an interrupted run, only the rest is planned.
 
 Source: ``RoomCreationHandler.upgrade_room`` in ``synapse/handlers/room.py``; Matrix specification, "Room
 Upgrades".
@@ -37,7 +37,7 @@ class UpgradeOptions:
     Attributes:
         version: the version of the new room.
         creators: further creators beside the user who upgrades.
-        explicit: the version was named, not chosen by the server's default.
+        explicit: the version was named; it is not the server's default.
         allow: how far it may go.
     """
 
@@ -69,8 +69,8 @@ class RoomUpgrade:
         message: the state now, and what to do.
         reason: why it was refused or failed.
         actor: the local user who upgrades, and is a creator of the new room.
-        creators: of the new room, the actor first.
-        join_rule: of the old room.
+        creators: the creators of the new room, the actor first.
+        join_rule: the join rule of the old room.
         invited, joined: the local users to bring into the new room.
         spaces: the spaces that the old room is in.
         new_room_id: the new room, once it exists.
@@ -128,22 +128,22 @@ def plan_upgrade(
         NotFoundError: the server knows no such room.
     """
     control = control_of(observer, room_id)
-    shell = RoomUpgrade(control=control, outcome=outcome.REFUSED, message="")
+    start = RoomUpgrade(control=control, outcome=outcome.REFUSED, message="")
     tombstone = observer.state_event(room_id, TOMBSTONE)
     replacement = None if tombstone is None else tombstone.content.get("replacement_room")
     if isinstance(replacement, str):
-        return _finishing(observer, shell, RoomId(replacement), options, spaces)
-    refusal = _against(observer, control, options)
+        return _plan_rest(observer, start, RoomId(replacement), options, spaces)
+    refusal = _objection(observer, control, options)
     if refusal is not None:
         kind = UNCHANGED if refusal[0] is None else outcome.REFUSED
-        return replace(shell, outcome=kind, reason=refusal[0], message=refusal[1])
+        return replace(start, outcome=kind, reason=refusal[0], message=refusal[1])
     actor = _actor(observer, control, options)
     if actor is None:
         reason, message = _why_no_actor(observer, control, options)
-        return replace(shell, reason=reason, message=message)
+        return replace(start, reason=reason, message=message)
     named = [user for user in options.creators if user != actor]
     creators = (actor, *named) if RoomVersion.of(options.version).creator_power else (actor,)
-    planned = replace(shell, outcome=outcome.PLANNED, actor=actor, creators=creators, version=options.version)
+    planned = replace(start, outcome=outcome.PLANNED, actor=actor, creators=creators, version=options.version)
     beside = f", with {join_users(named)} as creator beside {actor}" if named else ""
     steps = [
         StepTaken("upgrade", actor, f"As {actor} upgrade the room to version {options.version}{beside}.")
@@ -152,10 +152,10 @@ def plan_upgrade(
     return replace(planned, message=_outlook(planned))
 
 
-def _against(
+def _objection(
     observer: Observer, control: RoomControl, options: UpgradeOptions
 ) -> tuple[str | None, str] | None:
-    """Return why a room is not upgraded, as a reason and a sentence; no reason where it is as asked for."""
+    """Return why a room is not upgraded, as a reason and a sentence; no reason where it needs no upgrade."""
     view, wanted = control.view, RoomVersion.of(options.version)
     if not view.in_room:
         return "not-in-room", "No user of this server is in the room."
@@ -174,10 +174,10 @@ def _against(
             "The room has no power levels: Synapse cannot upgrade it. Set one first: "
             f"`{command('room', 'set-power', view.room_id, 'USER', '100')}`."
         )
-    return _against_creators(observer, view, options)
+    return _objection_to_creators(observer, view, options)
 
 
-def _against_creators(
+def _objection_to_creators(
     observer: Observer, view: RoomView, options: UpgradeOptions
 ) -> tuple[str | None, str] | None:
     elsewhere = [user for user in options.creators if not view.is_local(user)]
@@ -231,31 +231,31 @@ def _why_no_actor(observer: Observer, control: RoomControl, options: UpgradeOpti
     return "insufficient-power", f"{why} Take control first: `{make_admin}`."
 
 
-def _finishing(
-    observer: Observer, shell: RoomUpgrade, new: RoomId, options: UpgradeOptions, spaces: SpaceIndex
+def _plan_rest(
+    observer: Observer, start: RoomUpgrade, new: RoomId, options: UpgradeOptions, spaces: SpaceIndex
 ) -> RoomUpgrade:
-    """Plan what an earlier run has left: members and spaces that have not followed."""
-    shell = replace(shell, new_room_id=new, reason="already-upgraded")
+    """Plan the rest of an earlier run: members and spaces that have not followed to the new room."""
+    start = replace(start, new_room_id=new, reason="already-upgraded")
     try:
         control = control_of(observer, new)
     except NotFoundError:
         return replace(
-            shell, message=f"The room was upgraded: {new} has replaced it, which this server does not know."
+            start, message=f"The room was upgraded: {new} has replaced it, which this server does not know."
         )
     version, creators = control.view.version, control.view.creators
     if not control.view.in_room:
         return replace(
-            shell, message=f"The room was upgraded: {new} has replaced it; no local user is in that."
+            start, message=f"The room was upgraded: {new} has replaced it; no local user is in that."
         )
-    shell = replace(shell, version=version, creators=creators)
+    start = replace(start, version=version, creators=creators)
     if version != options.version or not set(options.creators) <= set(creators):
         message = (
             f"The room was upgraded already: {new} has replaced it (version {version}). Upgrade that one."
         )
-        return replace(shell, message=message)
+        return replace(start, message=message)
     present = {UserId(user) for user in observer.member_events(new)}
     actor = editor_of(observer, new, (SPACE_PARENT,), allow=options.allow, first=creators)
-    planned = _with_rest(observer, replace(shell, actor=actor), [], spaces, options, present=present)
+    planned = _with_rest(observer, replace(start, actor=actor), [], spaces, options, present=present)
     if not planned.steps:
         message = f"already upgraded: {new} has replaced it"
         return replace(planned, outcome=UNCHANGED, reason=None, message=message)
@@ -323,7 +323,7 @@ def _with_rest(
 
 
 def _outlook(planned: RoomUpgrade) -> str:
-    """Return what will hold, and who loses power by it."""
+    """Return a message on the state after the upgrade, and on the users who lose power."""
     view = planned.control.view
     message = (
         f"A new room of version {planned.version} replaces it, created by {join_users(planned.creators)}."
@@ -339,7 +339,7 @@ def _outlook(planned: RoomUpgrade) -> str:
 
 
 def join_users(users: Sequence[str]) -> str:
-    """Return users as a sentence names them: all of a few, the first of many."""
+    """Return users for a sentence: all of a few users, the first ones of many."""
     return ", ".join(users[:_MOST_NAMED]) + (
         f" and {len(users) - _MOST_NAMED} more" if len(users) > _MOST_NAMED else ""
     )

@@ -76,7 +76,7 @@ class Upgrade:
         return self._read_back(new, before)
 
     def _announce(self, new: RoomId) -> None:
-        """Send the announcement to the new room, where one is asked for."""
+        """Send the announcement to the new room, if there is one."""
         actor = self.planned.actor
         if self.announcement is None or actor is None:
             return
@@ -223,7 +223,7 @@ class Upgrade:
         )
 
     def _lost_aliases(self, content: Mapping[str, Any], new: RoomId) -> Iterable[str]:
-        """Yield the old room's published aliases of this server that do not lead to the new one."""
+        """Yield the old room's published aliases of this server that do not point to the new room."""
         others = content.get("alt_aliases")
         names = [content.get("alias"), *(others if isinstance(others, list) else [])]
         for name in names:
@@ -232,13 +232,13 @@ class Upgrade:
             try:
                 leads_to = self.recovery.synapse.client_server.resolve_alias(RoomAlias(name)).room_id
             except NotFoundError:
-                continue  # it led nowhere before
+                continue  # the alias did not exist before, either
             if leads_to != new:
                 yield f"{name} leads to {leads_to}"
 
 
 def _each(names: Sequence[str], what: str, act: Callable[[Any], object]) -> list[str]:
-    """Do something for each of these, and return what did not succeed."""
+    """Call ``act`` for each name, and return the errors."""
     failed = []
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""What a run needs to change rooms: the server, other users' tokens, temporary changes, locks."""
+"""A run that changes rooms: the server, tokens of other users, temporary changes, locks."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -75,7 +75,7 @@ class Recovery:
         """Lift every rate limit of the token's owner for the length of the run.
 
         Raises:
-            SynadminError: it could not be done.
+            SynadminError: the limits could not be lifted.
         """
         rate_limits.lift(self.synapse, self.temporary)
 
