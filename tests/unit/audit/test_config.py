@@ -283,7 +283,7 @@ class TestIgnoring:
         ("[audit.rules.single-controller]\nlocal_members = " + "9" * 5000, "not TOML: a number is too long"),
     ],
 )
-def test_extreme_toml_is_one_clear_line(text: str, words: str) -> None:
+def test_extreme_toml_is_a_one_line_error(text: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         parse(text)
 

@@ -29,7 +29,7 @@ class Result:
     stderr: str
     code: int
 
-    def assert_is_one_clear_line(self, *, code: int) -> None:
+    def assert_one_line_error(self, *, code: int) -> None:
         """Assert that the command failed with one line on stderr, at most one hint, and no stdout."""
         lines = self.stderr.splitlines()
         assert self.code == code, self

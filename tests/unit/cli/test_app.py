@@ -95,25 +95,25 @@ _FAILURES = {
 
 
 @pytest.mark.parametrize(("reply", "code", "words"), _FAILURES.values(), ids=_FAILURES)
-def test_server_error_is_one_clear_line(
+def test_server_error_is_a_one_line_error(
     reply: Reply, code: int, words: str, signed_in: Stub, synadmin: Synadmin
 ) -> None:
     signed_in.on(WHOAMI, reply)
     result = synadmin("whoami", "--timeout", "0.2" if reply is SILENT else "20")
-    result.assert_is_one_clear_line(code=code)
+    result.assert_one_line_error(code=code)
     assert words in result.stderr
     assert result.stderr.replace("\n", "").isprintable()
     assert TOKEN not in result.stderr
 
 
-def test_refused_connection_is_one_clear_line(synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_connection_is_a_one_line_error(synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
     for homeserver, words in (
         (nobody_there(), "refuses the connection: nothing listens there"),
         ("https://matrix.invalid", "matrix.invalid cannot be found: DNS "),
     ):
         result = synadmin("whoami", "--homeserver", homeserver)
-        result.assert_is_one_clear_line(code=1)
+        result.assert_one_line_error(code=1)
         assert words in result.stderr
     assert "gaierror" not in result.stderr
     assert "gaierror" in synadmin("whoami", "-vv", "--homeserver", homeserver).stderr
@@ -142,12 +142,12 @@ def test_refused_connection_is_one_clear_line(synadmin: Synadmin, monkeypatch: p
         ("\udcff", 2, "nor a server name"),
     ],
 )
-def test_invalid_homeserver_is_one_clear_line(
+def test_invalid_homeserver_is_a_one_line_error(
     homeserver: str, code: int, words: str, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
     result = synadmin("whoami", f"--homeserver={homeserver}")
-    result.assert_is_one_clear_line(code=code)
+    result.assert_one_line_error(code=code)
     assert words in result.stderr
     assert "hunter2" not in result.stderr
 
@@ -172,7 +172,7 @@ def test_invalid_homeserver_is_one_clear_line(
     ],
     ids="=".join,
 )
-def test_invalid_setting_is_one_clear_line(
+def test_invalid_setting_is_a_one_line_error(
     setting: tuple[str, str], stub: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_HOMESERVER", stub.url)
@@ -180,15 +180,15 @@ def test_invalid_setting_is_one_clear_line(
         monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
     monkeypatch.setenv(*setting)
     result = synadmin("whoami")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "donotshow" not in result.stderr
     assert stub.requests == []
 
 
-def test_missing_settings_file_is_one_clear_line(synadmin: Synadmin) -> None:
-    synadmin("whoami", "--env-file", "missing.env").assert_is_one_clear_line(code=2)
+def test_missing_settings_file_is_a_one_line_error(synadmin: Synadmin) -> None:
+    synadmin("whoami", "--env-file", "missing.env").assert_one_line_error(code=2)
     result = synadmin("whoami", "--profile", "club")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "`synadmin login --profile club` makes this one" in result.stderr
 
 
@@ -203,15 +203,15 @@ def test_missing_settings_file_is_one_clear_line(synadmin: Synadmin) -> None:
         ["journal", "show", "one", "too many"],
     ],
 )
-def test_invalid_command_is_one_clear_line_with_help(arguments: list[str], synadmin: Synadmin) -> None:
+def test_invalid_command_is_a_one_line_error_with_help(arguments: list[str], synadmin: Synadmin) -> None:
     result = synadmin(*arguments)
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert re.search("--help` (shows how it is used|lists its commands|explains them)", result.stderr)
 
 
 def test_no_option_takes_a_secret(synadmin: Synadmin) -> None:
-    synadmin("whoami", "--access-token", TOKEN).assert_is_one_clear_line(code=2)
-    synadmin("login", "admin", "--password", "hunter2").assert_is_one_clear_line(code=2)
+    synadmin("whoami", "--access-token", TOKEN).assert_one_line_error(code=2)
+    synadmin("login", "admin", "--password", "hunter2").assert_one_line_error(code=2)
 
 
 def test_help_and_version_go_to_stdout_and_exit_0(synadmin: Synadmin) -> None:
@@ -255,7 +255,7 @@ def test_quiet_prints_only_errors(signed_in: Stub, synadmin: Synadmin) -> None:
         WHOAMI, refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=500), refused(401, "M_UNKNOWN_TOKEN")
     )
     result = synadmin("whoami", "-q")
-    result.assert_is_one_clear_line(code=3)
+    result.assert_one_line_error(code=3)
     assert "wait" not in result.stderr
 
 
@@ -282,10 +282,10 @@ def test_closed_pipe_is_not_an_error(output_format: str, in_a_shell: Callable[[s
 
 
 @pytest.mark.usefixtures("long_journal")
-def test_full_disk_is_one_clear_line(in_a_shell: Callable[[str], Result]) -> None:
+def test_full_disk_is_a_one_line_error(in_a_shell: Callable[[str], Result]) -> None:
     for command in ("journal list --requests --limit 0 -o csv", "--version"):
         result = in_a_shell(f"synadmin {command} > /dev/full")
-        result.assert_is_one_clear_line(code=1)
+        result.assert_one_line_error(code=1)
         assert "No space left on device" in result.stderr
 
 
@@ -293,9 +293,9 @@ def test_closed_standard_streams_give_no_traceback(in_a_shell: Callable[[str], R
     for command in ("journal list -o json", "--help"):
         result = in_a_shell(f"synadmin {command} >&-")
         assert (result.code, result.stderr) == (0, "")
-    in_a_shell(
-        "synadmin login admin --homeserver https://matrix.invalid --token <&-"
-    ).assert_is_one_clear_line(code=2)
+    in_a_shell("synadmin login admin --homeserver https://matrix.invalid --token <&-").assert_one_line_error(
+        code=2
+    )
     assert in_a_shell("synadmin nonsense 2>&-").code == 2
 
 
@@ -371,11 +371,11 @@ _INVALID_ROOMS = [
 @pytest.mark.parametrize(
     "command", [("show",), ("power",), ("state",), ("members",), ("make-admin", "--yes")], ids=" ".join
 )
-def test_invalid_room_is_one_clear_line(
+def test_invalid_room_is_a_one_line_error(
     command: tuple[str, ...], room: str, signed_in: Stub, synadmin: Synadmin
 ) -> None:
     result = synadmin("room", *command, "--", room)
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert result.stderr.replace("\n", "").isprintable()
     assert signed_in.targets == []
 
@@ -385,20 +385,20 @@ def test_invalid_room_is_one_clear_line(
     ["", "@alice", "@al ice:example.org", "@ålice:example.org", "al\nice", "!a:example.org", "\udcff"],
     ids=ascii,
 )
-def test_invalid_user_is_one_clear_line(user: str, signed_in: Stub, synadmin: Synadmin) -> None:
+def test_invalid_user_is_a_one_line_error(user: str, signed_in: Stub, synadmin: Synadmin) -> None:
     result = synadmin("room", "make-admin", "--yes", "!a:example.org", f"--user={user}")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
 @pytest.mark.parametrize("content", [None, "", "\n\n", "# only a remark\n", b"\xff\xfe"])
-def test_invalid_list_is_one_clear_line(
+def test_invalid_list_is_a_one_line_error(
     content: str | bytes | None, signed_in: Stub, synadmin: Synadmin, work: Path
 ) -> None:
     if content is not None:
         (work / "rooms.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
     result = synadmin("room", "make-admin", "--yes", "--from", "rooms.txt")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -425,5 +425,5 @@ def test_closed_standard_input_counts_as_empty(
     command: str, words: str, in_a_shell: Callable[[str], Result]
 ) -> None:
     result = in_a_shell(f"synadmin {command} <&-")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert words in result.stderr

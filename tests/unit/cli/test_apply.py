@@ -51,7 +51,7 @@ def test_plan_file_cannot_choose_the_server_or_answer(
 
     result = synadmin("apply", "plan.json")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert f"plan.json: the command line of a plan cannot have {option}" in result.stderr
     assert signed_in.requests == []
 

@@ -77,7 +77,7 @@ def test_ndjson_findings_are_streamed(
     assert synadmin("audit", "rooms", *baseline, "--update-baseline", "-o", "ndjson").stdout == result.stdout
     assert synadmin("audit", "rooms", *baseline, "-o", "ndjson").stdout == ""
     nothing = synadmin("audit", "--rule", "everyone-controls", "-o", "ndjson", "--columns", "nothing")
-    nothing.assert_is_one_clear_line(code=2)
+    nothing.assert_one_line_error(code=2)
 
 
 def test_findings_exit_10_and_print_their_fix(
@@ -189,7 +189,7 @@ def test_baseline_of_another_server_is_refused(
     path = work / "baseline.json"
     path.write_text('{"version": 1, "server_name": "other.example"}', "utf-8")
     result = synadmin("audit", "--baseline", str(path))
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "the baseline is of other.example, and this is big.example" in result.stderr
 
 
@@ -328,7 +328,7 @@ def test_second_simultaneous_audit_ends_or_waits(
             first.send_signal(signal.SIGSTOP)  # the first audit holds its lock while it is stopped
             second = synadmin("audit", "--rule", "failed-task")
             first.send_signal(signal.SIGCONT)
-            second.assert_is_one_clear_line(code=1)
+            second.assert_one_line_error(code=1)
             assert "another audit is running" in second.stderr
             third = synadmin("audit", "--rule", "failed-task", "--wait")
             assert (third.code, third.stdout) == (0, "")
@@ -385,7 +385,7 @@ def test_unreachable_server_is_an_error(
     synadmin: Synadmin, use_server: Callable[[str], None], naps: list[float]
 ) -> None:
     use_server(nobody_there())
-    synadmin("audit").assert_is_one_clear_line(code=1)
+    synadmin("audit").assert_one_line_error(code=1)
     assert naps
 
 
@@ -422,7 +422,7 @@ def test_invalid_options_are_reported(
 ) -> None:
     use_server(standin)
     result = synadmin("audit", *arguments)
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert words in result.stderr
 
 

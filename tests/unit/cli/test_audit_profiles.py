@@ -188,8 +188,8 @@ def test_nothing_is_audited_where_no_profile_is_in_the_room(
     assert f"--notify: no profile can post to {ROOM} (down: " in result.stderr
     assert f"; watch: {ADMIN} is not in {ROOM})" in result.stderr
     assert not list(work.glob("audit*"))
-    synadmin("audit", "--profiles", "small", "--notify", "night").assert_is_one_clear_line(code=2)
-    synadmin("audit", "--profiles", "down", "--notify", ROOM).assert_is_one_clear_line(code=1)
+    synadmin("audit", "--profiles", "small", "--notify", "night").assert_one_line_error(code=2)
+    synadmin("audit", "--profiles", "down", "--notify", ROOM).assert_one_line_error(code=1)
 
 
 @pytest.mark.usefixtures("fleet")
@@ -206,7 +206,7 @@ def test_columns_and_output_file_work_with_several_servers(synadmin: Synadmin, w
 @pytest.mark.parametrize("words", [["rooms", "--without", "alice"], ["--control", "control.toml"]])
 def test_options_for_one_server_are_refused(synadmin: Synadmin, words: list[str]) -> None:
     result = synadmin("audit", *words, "--profiles", "all")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "is about one server: it does not go with --profiles" in result.stderr
 
 
@@ -226,7 +226,7 @@ def test_invalid_input_is_one_line_for_all_servers(
     (work / "audit.toml").write_text("[audit]\n", "utf-8")
     (work / "audit.small.toml").write_text("[adit]\n", "utf-8")
     result = synadmin("audit", *words, "--profiles", "all")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert message in result.stderr
 
 
@@ -235,4 +235,4 @@ def test_cron_lines_name_the_profiles(synadmin: Synadmin) -> None:
     result = synadmin("audit", "print-cron", "--profiles", "large,small")
     assert (result.code, result.stderr) == (0, "")
     assert " audit --profiles large,small --baseline " in result.stdout
-    synadmin("audit", "print-cron", "--profiles", "nowhere").assert_is_one_clear_line(code=2)
+    synadmin("audit", "print-cron", "--profiles", "nowhere").assert_one_line_error(code=2)

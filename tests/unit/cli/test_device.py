@@ -31,7 +31,7 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     result = synadmin("device", *arguments)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -56,5 +56,5 @@ def test_device_that_still_exists_is_failed(signed_in: Stub, synadmin: Synadmin)
 
     result = synadmin("device", "delete", "alice", "PHONE", "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "still there" in result.stderr

@@ -245,7 +245,7 @@ def test_ended_session_is_reported(without_api: Stub, synadmin: Synadmin) -> Non
     _keep_pair(without_api, expires=0)
     without_api.on("/oauth2/token", json_reply({"error": "invalid_grant"}, 400))
     result = synadmin("whoami")
-    result.assert_is_one_clear_line(code=3)
+    result.assert_one_line_error(code=3)
     assert "the session at MAS has ended" in result.stderr
     assert "synadmin login" in result.stderr
 
@@ -276,7 +276,7 @@ def test_login_of_another_user_is_refused(server: Stub, synadmin: Synadmin) -> N
 def test_missing_device_code_grant_is_reported(server: Stub, synadmin: Synadmin, grants: list[str]) -> None:
     server.on("/oauth2/registration", json_reply({"client_id": "01CLIENT", "grant_types": grants}, 201))
     result = synadmin("login", "--homeserver", server.url)
-    result.assert_is_one_clear_line(code=5)
+    result.assert_one_line_error(code=5)
     assert "oauth.device_code_grant_enabled" in result.stderr
 
 
@@ -284,7 +284,7 @@ def test_service_without_device_codes_is_reported(server: Stub, synadmin: Synadm
     server.on(METADATA, json_reply({"issuer": "x", "token_endpoint": f"{server.url}/oauth2/token"}))
     for options in ((), ("--dry-run",)):
         result = synadmin("login", "--homeserver", server.url, *options)
-        result.assert_is_one_clear_line(code=5)
+        result.assert_one_line_error(code=5)
         assert "offers no sign-in by device code" in result.stderr
 
 

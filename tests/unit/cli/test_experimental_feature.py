@@ -19,7 +19,7 @@ def test_feature_needs_exactly_one_of_enable_and_disable(
 ) -> None:
     result = synadmin("experimental-feature", "set", "@alice:example.org", *flags)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -30,6 +30,6 @@ def test_unknown_feature_is_refused_with_the_nearest(signed_in: Stub, synadmin: 
 
     result = synadmin("experimental-feature", "set", "@alice:example.org", "--on", "msc4223")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "it has msc4222, msc3575" in result.stderr
     assert {request.method for request in signed_in.requests} == {"GET"}

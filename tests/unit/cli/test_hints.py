@@ -75,7 +75,7 @@ def test_hint_can_be_typed(synadmin: Synadmin, line: str, hint: str) -> None:
 
 def test_name_instead_of_a_user_gets_a_hint(synadmin: Synadmin) -> None:
     result = synadmin("user", "create", "Rosa Marigold")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert (
         "'Rosa Marigold' is neither a user id (@alice:example.org) nor a localpart (alice)" in result.stderr
     )

@@ -118,7 +118,7 @@ def test_run_is_found_by_the_end_of_its_name(runs: list[str], synadmin: Synadmin
     other.run = f"20200101T000000-{end}"
     _record_request(other, "/six", 200)
     result = synadmin("journal", "show", end)
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert runs[0] in result.stderr
 
 
@@ -147,9 +147,9 @@ def test_last_names_the_newest_run(runs: list[str], synadmin: Synadmin) -> None:
 
 @pytest.mark.parametrize("verb", ["show", "resume", "undo"])
 @pytest.mark.parametrize("run", ["last", "20991231T000000-abcdef", "../x", "\x1b[2J", "ü"])
-def test_unknown_run_is_one_clear_line(verb: str, run: str, synadmin: Synadmin) -> None:
+def test_unknown_run_is_a_one_line_error(verb: str, run: str, synadmin: Synadmin) -> None:
     result = synadmin("journal", verb, run)
-    result.assert_is_one_clear_line(code=4)
+    result.assert_one_line_error(code=4)
     assert "`synadmin journal list` lists its runs" in result.stderr
 
 
@@ -161,11 +161,11 @@ def test_journal_text_is_escaped(synadmin: Synadmin) -> None:
         assert "red" in result.stdout
 
 
-def test_unreadable_journal_is_one_clear_line(
+def test_unreadable_journal_is_a_one_line_error(
     synadmin: Synadmin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_JOURNAL", str(tmp_path))
-    synadmin("journal", "list").assert_is_one_clear_line(code=1)
+    synadmin("journal", "list").assert_one_line_error(code=1)
 
 
 def test_reading_creates_no_journal(synadmin: Synadmin) -> None:
@@ -188,5 +188,5 @@ def test_run_without_changes_has_nothing_to_undo(synadmin: Synadmin) -> None:
 def test_run_without_level_changes_is_not_undone(synadmin: Synadmin) -> None:
     result = synadmin("journal", "undo", "last")
 
-    result.assert_is_one_clear_line(code=5)
+    result.assert_one_line_error(code=5)
     assert "changed no power levels" in result.stderr

@@ -93,7 +93,7 @@ def test_nothing_is_completed_without_a_file(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("arguments", [(), ("bash", "--refresh")])
 def test_completion_needs_a_shell_or_refresh(synadmin: Synadmin, arguments: tuple[str, ...]) -> None:
-    synadmin("completion", *arguments).assert_is_one_clear_line(code=2)
+    synadmin("completion", *arguments).assert_one_line_error(code=2)
 
 
 def test_server_name_cannot_leave_the_directory(signed_in: Stub, synadmin: Synadmin) -> None:

@@ -103,22 +103,22 @@ def test_token_with_precedence_over_the_profile_is_reported(
 
 @pytest.mark.parametrize("stdin", [b"", b"\n", b"  \n"])
 @pytest.mark.parametrize("arguments", [("admin",), ("--token",)])
-def test_empty_pipe_is_one_clear_line(
+def test_empty_pipe_is_a_one_line_error(
     stdin: bytes, arguments: tuple[str, ...], server: Stub, synadmin: Synadmin
 ) -> None:
     result = synadmin("login", *arguments, "--homeserver", server.url, stdin=stdin)
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert not settings.profile_file("default").exists()
 
 
 @pytest.mark.parametrize(
     "stdin", [b"syt_secret\nsecond line", b"syt secret", "syt_secret_ü".encode(), b"\xff\xfe\n"]
 )
-def test_invalid_token_is_one_clear_line_without_the_token(
+def test_invalid_token_is_a_one_line_error_without_the_token(
     stdin: bytes, server: Stub, synadmin: Synadmin
 ) -> None:
     result = synadmin("login", "--homeserver", server.url, "--token", stdin=stdin)
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "secret" not in result.stderr
     assert server.requests == []
     assert not settings.profile_file("default").exists()
@@ -138,14 +138,14 @@ def test_invalid_token_is_one_clear_line_without_the_token(
         (Reply(502), 1),
     ],
 )
-def test_failed_login_is_one_clear_line_and_sent_once(
+def test_failed_login_is_a_one_line_error_and_sent_once(
     reply: Reply, code: int, server: Stub, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     server.on(LOGIN, FLOWS, reply)
     result = synadmin(
         "login", "admin", "--homeserver", server.url, "--timeout", "0.2", stdin=PASSWORD.encode()
     )
-    result.assert_is_one_clear_line(code=code)
+    result.assert_one_line_error(code=code)
     assert [request.method for request in server.requests if request.target == LOGIN] == ["GET", "POST"]
     assert PASSWORD not in result.stderr + _everything_written(tmp_path)
     assert not settings.profile_file("default").exists()
@@ -171,7 +171,7 @@ def test_login_of_a_deactivated_account_does_not_blame_the_password(server: Stub
 def test_unknown_token_is_not_saved(server: Stub, synadmin: Synadmin) -> None:
     server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
     result = synadmin("login", "--homeserver", server.url, "--token", stdin=TOKEN.encode())
-    result.assert_is_one_clear_line(code=3)
+    result.assert_one_line_error(code=3)
     assert not settings.profile_file("default").exists()
 
 
@@ -189,7 +189,7 @@ def test_login_without_password_flow_names_another_way(
 ) -> None:
     server.on(LOGIN, reply)
     result = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    result.assert_is_one_clear_line(code=5)
+    result.assert_one_line_error(code=5)
     assert "offers no password login" in result.stderr
     assert (
         "mas-cli manage issue-compatibility-token USER --yes-i-want-to-grant-synapse-admin-privileges"
@@ -199,15 +199,15 @@ def test_login_without_password_flow_names_another_way(
     assert {request.method for request in server.requests} == {"GET"}
 
 
-def test_user_that_is_not_text_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:
+def test_user_that_is_not_text_is_a_one_line_error(server: Stub, synadmin: Synadmin) -> None:
     result = synadmin("login", "adm\udcffin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
 
 
 def test_no_question_without_a_terminal(server: Stub, synadmin: Synadmin) -> None:
-    synadmin("login").assert_is_one_clear_line(code=2)
-    synadmin("login", "--homeserver", server.url).assert_is_one_clear_line(code=2)
-    synadmin("login", "--homeserver", nobody_there(), "admin", stdin=b"x").assert_is_one_clear_line(code=1)
+    synadmin("login").assert_one_line_error(code=2)
+    synadmin("login", "--homeserver", server.url).assert_one_line_error(code=2)
+    synadmin("login", "--homeserver", nobody_there(), "admin", stdin=b"x").assert_one_line_error(code=1)
 
 
 def test_session_is_ended_where_the_token_cannot_be_saved(server: Stub, synadmin: Synadmin) -> None:
@@ -217,7 +217,7 @@ def test_session_is_ended_where_the_token_cannot_be_saved(server: Stub, synadmin
     result = synadmin(
         "login", "admin", "--homeserver", server.url, "--profile", "club", stdin=PASSWORD.encode()
     )
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     # Without a readable profile, login may stop before it creates a session.
     assert [request.target for request in server.requests if request.method == "POST"] in (
         [],
@@ -233,7 +233,7 @@ def test_session_is_ended_on_a_full_disk(
 
     monkeypatch.setattr("synadmin.settings.os.fdopen", disk_full)
     result = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert [request.target for request in server.requests if request.method == "POST"] == [LOGIN, LOGOUT]
     assert list(settings.profile_file("default").parent.iterdir()) == []
 
@@ -298,7 +298,7 @@ def test_logout_ends_the_session_and_removes_the_token(server: Stub, synadmin: S
     assert result.stderr == f"The token was removed from {path}.\n{ADMIN} is signed out here.\n"
     assert [target for target in server.targets if not target.startswith("GET ")] == [f"POST {LOGOUT}"]
     assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
-    synadmin("whoami").assert_is_one_clear_line(code=2)
+    synadmin("whoami").assert_one_line_error(code=2)
 
 
 def test_logout_removes_an_unknown_token(server: Stub, synadmin: Synadmin) -> None:
@@ -313,7 +313,7 @@ def test_logout_removes_an_unknown_token(server: Stub, synadmin: Synadmin) -> No
 def test_logout_keeps_the_token_if_the_session_may_continue(server: Stub, synadmin: Synadmin) -> None:
     _signed_in(server)
     server.on(LOGOUT, Reply(502))
-    synadmin("logout").assert_is_one_clear_line(code=1)
+    synadmin("logout").assert_one_line_error(code=1)
     assert settings.in_profile("default")[settings.TOKEN] == TOKEN
 
 
@@ -331,8 +331,8 @@ def test_logout_of_another_token_keeps_the_profile(
     assert settings.in_profile("default")[settings.TOKEN] == TOKEN
 
 
-def test_logout_without_a_token_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:
-    synadmin("logout", "--homeserver", server.url).assert_is_one_clear_line(code=2)
+def test_logout_without_a_token_is_a_one_line_error(server: Stub, synadmin: Synadmin) -> None:
+    synadmin("logout", "--homeserver", server.url).assert_one_line_error(code=2)
     assert server.requests == []
 
 
@@ -354,10 +354,10 @@ def test_whoami_sends_only_small_requests(server: Stub, synadmin: Synadmin) -> N
     assert asked == [f"GET {ROOMS}?limit=0", f"GET {VERSION}"]
 
 
-def test_whoami_without_the_admin_api_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:
+def test_whoami_without_the_admin_api_is_a_one_line_error(server: Stub, synadmin: Synadmin) -> None:
     _signed_in(server)
     server.on(ROOMS, Reply(404, b"<html>"))
-    synadmin("whoami").assert_is_one_clear_line(code=1)
+    synadmin("whoami").assert_one_line_error(code=1)
 
 
 def test_files_are_written_only_in_the_directories_of_synadmin(

@@ -41,7 +41,7 @@ def test_media_still_there_after_a_lost_answer_is_unknown(signed_in: Stub, synad
 
     result = synadmin("media", "delete", "mxc://example.org/AbC", "--yes", "-o", "json")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "may have been carried out" in result.stderr
 
 

@@ -42,6 +42,6 @@ def test_account_that_cannot_own_a_room_is_refused(
     result = synadmin(*command, "--yes")
 
     code, words = expected
-    result.assert_is_one_clear_line(code=code)
+    result.assert_one_line_error(code=code)
     assert words in result.stderr
     assert all(request.method == "GET" for request in signed_in.requests)

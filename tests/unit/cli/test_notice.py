@@ -42,7 +42,7 @@ def test_invalid_notice_is_not_sent(
 ) -> None:
     result = synadmin("notice", "send", *arguments, "-q", stdin=stdin)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -167,7 +167,7 @@ def test_server_without_notices_is_refused_before_accounts_are_read(
 
     result = synadmin("notice", "send", "--all", "-m", "x", "--yes")
 
-    result.assert_is_one_clear_line(code=5)
+    result.assert_one_line_error(code=5)
     assert "add `server_notices` to homeserver.yaml" in result.stderr
     assert populated.targets == [f"POST {NOTICE}"]
 

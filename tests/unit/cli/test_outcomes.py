@@ -135,4 +135,4 @@ def test_expired_token_in_a_bulk_reports_what_is_done(signed_in: Stub, synadmin:
 def test_invalid_token_is_one_line(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
 
-    synadmin("user", "suspend", "a", "b", "--yes").assert_is_one_clear_line(code=3)
+    synadmin("user", "suspend", "a", "b", "--yes").assert_one_line_error(code=3)

@@ -74,9 +74,9 @@ def test_columns_choose_fields_and_order(synadmin: Synadmin) -> None:
 @pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("columns", ["", ",", " , ", "nonsense", "user_id,nonsense", "\x1b[2J"])
 @pytest.mark.parametrize("output_format", ["table", "json", "ndjson", "csv"])
-def test_invalid_columns_are_one_clear_line(columns: str, output_format: str, synadmin: Synadmin) -> None:
+def test_invalid_columns_are_a_one_line_error(columns: str, output_format: str, synadmin: Synadmin) -> None:
     result = synadmin("whoami", f"--columns={columns}", "-o", output_format)
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "column" in result.stderr
 
 
@@ -192,7 +192,7 @@ def test_list_that_fails_first_leaves_stdout_empty(
 ) -> None:
     server.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
     result = synadmin("room", "list", "-o", output_format)
-    result.assert_is_one_clear_line(code=3)
+    result.assert_one_line_error(code=3)
     assert "`synadmin whoami` shows whose token it is" in result.stderr
 
 

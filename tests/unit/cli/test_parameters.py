@@ -42,14 +42,14 @@ def test_today_is_not_the_future_in_any_time_zone() -> None:
     ],
 )
 def test_future_date_deletes_nothing(command: tuple[str, ...], signed_in: Stub, synadmin: Synadmin) -> None:
-    synadmin(*command, "--before", "2999-01-01", "--yes").assert_is_one_clear_line(code=2)
+    synadmin(*command, "--before", "2999-01-01", "--yes").assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
 def test_future_date_matches_no_device(signed_in: Stub, synadmin: Synadmin) -> None:
     result = synadmin("device", "delete-all", "alice", "--unused-since", "2999-01-01", "--yes")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 

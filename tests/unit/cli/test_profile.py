@@ -57,8 +57,8 @@ def test_chosen_profile_is_the_default(synadmin: Synadmin, monkeypatch: pytest.M
 
 @pytest.mark.usefixtures("two_profiles")
 def test_unknown_profile_is_refused(synadmin: Synadmin) -> None:
-    synadmin("profile", "use", "nowhere").assert_is_one_clear_line(code=2)
-    synadmin("profile", "remove", "nowhere", "--yes").assert_is_one_clear_line(code=2)
+    synadmin("profile", "use", "nowhere").assert_one_line_error(code=2)
+    synadmin("profile", "remove", "nowhere", "--yes").assert_one_line_error(code=2)
     assert synadmin("profile", "remove", "home").code == 2, "there is no terminal to ask on"
     assert synadmin("profile", "remove", "home", "--yes", "--dry-run").code == 0
     assert len(json.loads(synadmin("profile", "list", "-o", "json").stdout)) == 2

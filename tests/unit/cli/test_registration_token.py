@@ -40,7 +40,7 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     result = synadmin("registration-token", *arguments)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -57,7 +57,7 @@ def test_no_limit_is_sent_as_null(signed_in: Stub, synadmin: Synadmin) -> None:
 def test_number_that_differs_from_the_request_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", json_reply({"token": "x", "uses_allowed": 3}))
 
-    synadmin("registration-token", "update", "x", "--uses", "5").assert_is_one_clear_line(code=1)
+    synadmin("registration-token", "update", "x", "--uses", "5").assert_one_line_error(code=1)
 
 
 @pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
@@ -66,7 +66,7 @@ def test_existing_token_is_unchanged(signed_in: Stub, synadmin: Synadmin, dry_ru
 
     result = synadmin("registration-token", "create", "x", *dry_run)
 
-    result.assert_is_one_clear_line(code=5)
+    result.assert_one_line_error(code=5)
     assert "`update` changes it" in result.stderr
     assert {request.method for request in signed_in.requests} == {"GET"}
 
@@ -93,7 +93,7 @@ def test_token_is_not_in_journal_or_trace(signed_in: Stub, synadmin: Synadmin) -
     ]
     assert SECRET.encode() not in (state_directory() / "journal.sqlite3").read_bytes()
     undo_result = synadmin("journal", "undo", "last")
-    undo_result.assert_is_one_clear_line(code=5)
+    undo_result.assert_one_line_error(code=5)
 
 
 def test_guest_text_has_server_token_uses_and_expiry(signed_in: Stub, synadmin: Synadmin) -> None:

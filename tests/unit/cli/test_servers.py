@@ -59,14 +59,14 @@ def test_profiles_without_a_server_are_refused_in_one_line(
     synadmin: Synadmin, command: str, words: list[str], message: str
 ) -> None:
     result = synadmin(command, *words)
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert message in result.stderr
 
 
 @pytest.mark.parametrize("command", ["audit", "status"])
 def test_all_without_profiles_says_how_to_create_one(synadmin: Synadmin, command: str) -> None:
     result = synadmin(command, "--profiles", "all")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "hint: `synadmin login --profile NAME` makes one" in result.stderr
 
 

@@ -26,7 +26,7 @@ def test_error_on_a_sqlite_server_names_the_cause(signed_in: Stub, synadmin: Syn
 
     result = synadmin("stats", "rooms")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "this Synapse uses SQLite" in result.stderr
 
 
@@ -35,5 +35,5 @@ def test_failure_of_synapse_without_statistics_is_explained(signed_in: Stub, syn
 
     result = synadmin("stats", "rooms")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "no statistics of a table" in result.stderr

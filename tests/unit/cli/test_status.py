@@ -111,7 +111,7 @@ def test_status_without_profiles_shows_the_configured_server(
 
 def test_status_without_settings_says_what_is_missing(synadmin: Synadmin) -> None:
     result = synadmin("status", "-o", "json")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "no homeserver is configured" in result.stderr
 
 

@@ -61,7 +61,7 @@ def test_changes_of_access_ask_first(
     result = synadmin(*command, "alice")
     dry_run = synadmin(*command, "alice", "--dry-run", "-o", "json")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert question in result.stderr
     assert (dry_run.code, json.loads(dry_run.stdout)[0]["outcome"]) == (0, "planned")
     assert f"The run will ask: {question}" in dry_run.stderr
@@ -77,7 +77,7 @@ def test_dry_run_refuses_what_the_run_refuses(
 
     result = synadmin("user", verb, ADMIN, "--yes", *dry_run)
 
-    result.assert_is_one_clear_line(code=5)
+    result.assert_one_line_error(code=5)
     assert "your own account" in result.stderr
     assert {request.method for request in signed_in.requests} == {"GET"}
 

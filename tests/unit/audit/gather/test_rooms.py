@@ -141,7 +141,7 @@ def test_requests_for_a_slow_server_do_not_deadlock(stub: Stub, concurrency: int
         b'{"state": [{"type": "a", "state_key": "", "sender": "@a:b", "content": {"a":' + b"[" * 9999,
     ],
 )
-def test_unreadable_answer_is_one_clear_line(stub: Stub, content: bytes) -> None:
+def test_unreadable_answer_is_a_one_line_error(stub: Stub, content: bytes) -> None:
     with one_room(stub) as gatherer:
         stub.on(STATE, Reply(200, content))
         rooms = list(gatherer.rooms())

@@ -34,7 +34,7 @@ def test_invalid_join_is_refused_before_any_request(
 ) -> None:
     result = synadmin("room", "join", *arguments)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -45,7 +45,7 @@ def test_user_not_in_the_room_afterwards_is_failed(signed_in: Stub, synadmin: Sy
 
     result = synadmin("room", "join", ROOM, "alice")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "is not in !club:example.org afterwards (membership: invite)" in result.stderr
 
 
@@ -75,7 +75,7 @@ def test_block_not_read_back_is_failed(signed_in: Stub, synadmin: Synadmin, verb
 
     result = synadmin("room", verb, ROOM, "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert f"!club:example.org {words} afterwards" in result.stderr
 
 
@@ -87,7 +87,7 @@ def test_block_without_terminal_or_yes_is_refused(signed_in: Stub, synadmin: Syn
 
     result = synadmin("room", "block", ROOM)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "no longer be able to join The club (!club:example.org) with 3 members" in result.stderr
     assert {request.method for request in signed_in.requests} == {"GET"}
 

@@ -84,7 +84,7 @@ def test_room_that_still_exists_is_failed(server: Stub, synadmin: Synadmin) -> N
 
     result = synadmin("room", "delete", ROOM, "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "still in the database" in result.stderr
 
 
@@ -94,7 +94,7 @@ def test_deletion_with_local_members_left_is_failed(server: Stub, synadmin: Syna
 
     result = synadmin("room", "delete", ROOM, "--no-purge", "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "1 user of this server still in !spam:example.org: @eve:example.org" in result.stderr
 
 
@@ -106,7 +106,7 @@ def test_reason_of_a_failed_deletion_is_read_from_the_tasks(server: Stub, synadm
 
     result = synadmin("room", "delete", ROOM, "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "deleting !spam:example.org: failed, 400: Users are still joined" in result.stderr
 
 
@@ -125,7 +125,7 @@ def test_deletion_under_way_is_followed(server: Stub, synadmin: Synadmin, *, is_
         assert result.code == 0, result.stderr
         assert json.loads(result.stdout)[0]["kicked_users"] == ["@bob:example.org"]
     else:
-        result.assert_is_one_clear_line(code=1)
+        result.assert_one_line_error(code=1)
         assert f"`synadmin room delete-status '{ROOM}' --wait`" in result.stderr
 
 
@@ -135,7 +135,7 @@ def test_unknown_room_is_not_deleted(server: Stub, synadmin: Synadmin) -> None:
 
     result = synadmin("room", "delete", ROOM, "--yes")
 
-    result.assert_is_one_clear_line(code=4)
+    result.assert_one_line_error(code=4)
     assert not [target for target in server.targets if target.startswith("DELETE")]
 
 
@@ -167,7 +167,7 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     result = synadmin("room", "delete", ROOM, "--yes", *options)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert server.targets == []
 
 
@@ -247,7 +247,7 @@ def test_room_joined_meanwhile_is_not_deleted(empty: Stub, synadmin: Synadmin) -
 @pytest.mark.parametrize("others", [[ROOM], ["--from", "-"], ["--new-room-user", "alice"]], ids=str)
 def test_empty_and_named_rooms_are_exclusive(server: Stub, synadmin: Synadmin, others: list[str]) -> None:
     result = synadmin("room", "delete", "--empty", *others, "--yes")
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert ("--empty takes no rooms: leave out ROOM or --empty" in result.stderr) == (others == [ROOM])
-    synadmin("room", "delete", "--yes").assert_is_one_clear_line(code=2)
+    synadmin("room", "delete", "--yes").assert_one_line_error(code=2)
     assert server.targets == []

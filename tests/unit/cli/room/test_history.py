@@ -26,7 +26,7 @@ def test_failed_purge_quotes_the_server(signed_in: Stub, synadmin: Synadmin) -> 
 
     result = synadmin("room", "purge-history", ROOM, "--before", "90d", "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert f"purging the history of {ROOM}: failed, disk full\\x1b[1m" in result.stderr
 
 
@@ -35,7 +35,7 @@ def test_unknown_event_is_detected_before_the_question(signed_in: Stub, synadmin
 
     result = synadmin("room", "purge-history", ROOM, "--before", "$gone")
 
-    result.assert_is_one_clear_line(code=4)
+    result.assert_one_line_error(code=4)
     assert not [target for target in signed_in.targets if target.startswith("POST")]
 
 
@@ -44,5 +44,5 @@ def test_nothing_is_purged_without_an_answer(signed_in: Stub, synadmin: Synadmin
 
     result = synadmin("room", "purge-history", ROOM, "--before", "2026-01-31")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert not [target for target in signed_in.targets if target.startswith("POST")]

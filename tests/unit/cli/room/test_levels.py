@@ -63,7 +63,7 @@ def test_level_out_of_range_is_refused(
 ) -> None:
     result = synadmin("room", "set-power", "!a:example.org", *arguments)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "is not a power level" in result.stderr
     assert signed_in.targets == []
 
@@ -91,7 +91,7 @@ def test_refusal_ends_with_the_command_that_is_allowed(
 
     result = synadmin("room", *(word.replace("ROOM", room.id) for word in arguments))
 
-    result.assert_is_one_clear_line(code=5)
+    result.assert_one_line_error(code=5)
     assert result.stderr.endswith(f"\nhint: `synadmin room {hint.replace('ROOM', room.id)}`\n")
 
 

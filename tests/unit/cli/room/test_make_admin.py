@@ -124,7 +124,7 @@ def test_nothing_is_sent_where_the_journal_cannot_be_written(
     monkeypatch.setenv("SYNADMIN_JOURNAL", str(tmp_path))
     room = LostRoom(signed_in)
     result = synadmin("room", "make-admin", room.id, "--yes")
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "journal" in result.stderr
     assert room.changes == []
 
@@ -133,7 +133,7 @@ def test_token_of_a_normal_user_ends_before_the_first_room(signed_in: Stub, syna
     room = LostRoom(signed_in)
     signed_in.on(room.admin_path, refused(403, "M_FORBIDDEN", "You are not a server admin"))
     result = synadmin("room", "make-admin", room.id, "--yes")
-    result.assert_is_one_clear_line(code=3)
+    result.assert_one_line_error(code=3)
     assert room.changes == []
 
 
@@ -188,7 +188,7 @@ def test_old_option_name_is_refused_with_the_new_name(
     signed_in: Stub, synadmin: Synadmin, option: str, value: str, words: str
 ) -> None:
     result = synadmin("room", "make-admin", "!a:example.org", option, value)
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert words in result.stderr
     assert signed_in.targets == []
 

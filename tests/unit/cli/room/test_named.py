@@ -83,7 +83,7 @@ def test_unknown_alias_alone_ends_the_command(
 ) -> None:
     result = synadmin("room", *command, "#gone:example.org", *dry_run)
 
-    result.assert_is_one_clear_line(code=4)
+    result.assert_one_line_error(code=4)
     assert aliases.targets == [f"GET {directory('#gone:example.org')}"]
 
 
@@ -104,7 +104,7 @@ def test_invalid_token_ends_the_run(signed_in: Stub, synadmin: Synadmin) -> None
 
     result = synadmin("room", "block", "#club:example.org", "#klub:example.org", "-o", "json")
 
-    result.assert_is_one_clear_line(code=3)
+    result.assert_one_line_error(code=3)
     assert len(signed_in.targets) == 1
 
 

@@ -167,8 +167,8 @@ def test_power_fits_the_terminal(signed_in: Stub, synadmin: Synadmin, work: Path
 @pytest.mark.parametrize("verb", ["show", "members", "state", "power"])
 def test_unknown_room_exits_4(signed_in: Stub, synadmin: Synadmin, verb: str) -> None:
     signed_in.on("*", json_reply({"errcode": "M_NOT_FOUND", "error": "Room not found"}, 404))
-    synadmin("room", verb, "!unheard:example.org").assert_is_one_clear_line(code=4)
-    synadmin("room", verb, "#unheard:example.org").assert_is_one_clear_line(code=4)
+    synadmin("room", verb, "!unheard:example.org").assert_one_line_error(code=4)
+    synadmin("room", verb, "#unheard:example.org").assert_one_line_error(code=4)
 
 
 @pytest.mark.parametrize("verb", ["show", "members", "state", "power", "make-admin"])
@@ -178,7 +178,7 @@ def test_unknown_room_exits_4(signed_in: Stub, synadmin: Synadmin, verb: str) ->
 def test_invalid_room_is_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, verb: str, room: str
 ) -> None:
-    synadmin("room", verb, room).assert_is_one_clear_line(code=2)
+    synadmin("room", verb, room).assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -282,6 +282,6 @@ def test_rooms_of_a_member_are_those_of_its_memberships(
 def test_unknown_member_is_not_found(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", json_reply({"errcode": "M_NOT_FOUND", "error": "User not found"}, 404))
     result = synadmin("room", "list", "--member", "alise")
-    result.assert_is_one_clear_line(code=4)
+    result.assert_one_line_error(code=4)
     assert "@alise:example.org" in result.stderr
-    synadmin("room", "list", "--member", "@alice").assert_is_one_clear_line(code=2)
+    synadmin("room", "list", "--member", "@alice").assert_one_line_error(code=2)

@@ -37,7 +37,7 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     result = synadmin("room", *arguments)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 

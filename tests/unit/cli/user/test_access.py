@@ -35,7 +35,7 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     result = synadmin("user", *arguments, stdin=b"password")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -47,7 +47,7 @@ def test_server_without_account_validity_is_explained(signed_in: Stub, synadmin:
 
     result = synadmin("user", "validity", "alice")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "account_validity.period" in result.stderr
 
 

@@ -40,14 +40,14 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     result = synadmin("user", *arguments, stdin=b"password")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
 def test_account_is_not_created_without_the_expected_password(signed_in: Stub, synadmin: Synadmin) -> None:
     result = synadmin("user", "create", "alice", "--password-stdin", stdin=b"\n")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -59,7 +59,7 @@ def test_configuration_file_is_not_used_as_a_secret(
 
     result = synadmin("user", "register", "alice", "--secret-file", str(file), stdin=b"password")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "do-not-tell" not in result.stderr
     assert signed_in.targets == []
 
@@ -72,5 +72,5 @@ def test_change_missing_in_the_answer_is_not_done(signed_in: Stub, synadmin: Syn
 
     result = synadmin("user", "modify", "alice", "--displayname", "Alice Marigold", "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "the server reported success, but displayname of @alice:example.org is 'Alice'" in result.stderr

@@ -17,7 +17,7 @@ def test_last_server_admin_is_kept(signed_in: Stub, synadmin: Synadmin) -> None:
 
     result = synadmin("user", "offboard", "@last:example.org", "--to", "@bob:example.org", "--yes")
 
-    result.assert_is_one_clear_line(code=5)
+    result.assert_one_line_error(code=5)
     assert "@last:example.org is the last server admin" in result.stderr
     assert "synadmin user admin grant" in result.stderr
     assert not any(target.startswith(("POST", "PUT")) for target in signed_in.targets)

@@ -25,5 +25,5 @@ if TYPE_CHECKING:
 def test_invalid_rate_limits_are_refused(signed_in: Stub, synadmin: Synadmin, flags: tuple[str, ...]) -> None:
     result = synadmin("user", "rate-limit", "set", "alice", *flags)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []

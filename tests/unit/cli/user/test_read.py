@@ -37,7 +37,7 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     result = synadmin("user", *arguments)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -105,7 +105,7 @@ def test_address_without_an_account_hints_at_a_user_id(signed_in: Stub, synadmin
 
     result = synadmin("user", "find", "alice@example.org")
 
-    result.assert_is_one_clear_line(code=4)
+    result.assert_one_line_error(code=4)
     assert "no account has the address 'alice@example.org'" in result.stderr
     assert "hint: for a user id, write @alice:example.org" in result.stderr
     assert "for a user id" not in synadmin("user", "find", "--email", "alice@example.org").stderr
@@ -142,7 +142,7 @@ def test_user_id_without_a_server_name_hints_at_the_localpart(
 
     result = synadmin(*arguments)
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert "hint: write 'nora' for an account of your own server" in result.stderr
 
 
@@ -162,5 +162,5 @@ def test_not_found_error_names_the_user_or_room(
 
     result = synadmin(*arguments)
 
-    result.assert_is_one_clear_line(code=4)
+    result.assert_one_line_error(code=4)
     assert result.stderr.startswith(f"synadmin: {name}: {words} (M_NOT_FOUND, HTTP 404)\nhint: ")

@@ -19,7 +19,7 @@ USERS = "/_synapse/admin/v2/users"
 def test_invalid_name_in_a_list_stops_before_any_change(signed_in: Stub, synadmin: Synadmin) -> None:
     result = synadmin("user", "lock", "--from", "-", stdin=b"@alice:example.org\nb b\n")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -42,7 +42,7 @@ def test_change_not_read_back_is_failed(signed_in: Stub, synadmin: Synadmin) -> 
 
     result = synadmin("user", "suspend", "alice", "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "the server reported success, but suspended of @alice:example.org is False" in result.stderr
 
 
@@ -79,7 +79,7 @@ def test_deactivation_of_the_last_admin_is_refused_without_its_name(
 
     result = synadmin("user", "deactivate", "@last:example.org", "--yes")
 
-    result.assert_is_one_clear_line(code=5)
+    result.assert_one_line_error(code=5)
     assert "the last server admin" in result.stderr
     assert not any(target.startswith("POST") for target in signed_in.targets)
 

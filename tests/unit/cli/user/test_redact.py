@@ -48,7 +48,7 @@ def test_invalid_options_are_refused_before_any_request(
 ) -> None:
     result = synadmin("user", "redact", "@spam:elsewhere.example", *flags, "--yes")
 
-    result.assert_is_one_clear_line(code=2)
+    result.assert_one_line_error(code=2)
     assert signed_in.targets == []
 
 
@@ -77,7 +77,7 @@ def test_redaction_that_the_server_gave_up_is_failed(signed_in: Stub, synadmin: 
     waited = synadmin("user", "redact", "@spam:elsewhere.example", "--yes")
     status_result = synadmin("user", "redact-status", "abc", "-o", "json")
 
-    waited.assert_is_one_clear_line(code=1)
+    waited.assert_one_line_error(code=1)
     assert "out of luck" in waited.stderr
     assert status_result.code == 1
 
@@ -87,4 +87,4 @@ def test_second_redaction_of_a_user_is_refused_by_the_server(signed_in: Stub, sy
 
     result = synadmin("user", "redact", "@spam:elsewhere.example", "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)

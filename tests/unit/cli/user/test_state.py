@@ -57,7 +57,7 @@ def test_account_unchanged_in_the_answer_is_not_done(signed_in: Stub, synadmin: 
 
     result = synadmin("user", verb, "alice", "--yes")
 
-    result.assert_is_one_clear_line(code=1)
+    result.assert_one_line_error(code=1)
     assert "the server reported success, but locked of @alice:example.org is" in result.stderr
 
 
