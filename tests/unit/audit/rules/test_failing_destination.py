@@ -13,9 +13,9 @@ def _unreachable(days: int, rooms: int) -> DestinationFacts:
 
 FOUND = server(destinations=(_unreachable(12, 3),))
 PASSED = {
-    "the server has failed for 6 days": server(destinations=(_unreachable(6, 3),)),
-    "the server shares no room with this server": server(destinations=(_unreachable(12, 0),)),
-    "all servers can be reached": server(),
+    "the destination has failed for 6 days": server(destinations=(_unreachable(6, 3),)),
+    "the destination shares no room with this server": server(destinations=(_unreachable(12, 0),)),
+    "all destinations can be reached": server(),
 }
 
 
