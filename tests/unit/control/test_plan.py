@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         ("impersonate", Reach.REACTIVATE, Reach.IMPERSONATE),
     ],
 )
-def test_option_bounds_what_an_entry_allows(written: str | None, given: Reach | None, reach: Reach) -> None:
+def test_option_limits_the_reach_of_an_entry(written: str | None, given: Reach | None, reach: Reach) -> None:
     allow = f'allow = "{written}"' if written else ""
     (entry,) = parse(f"version = 1\n[[rooms]]\nmatch = {{ ours = true }}\n{allow}\n")
     assert reach_for(entry, given) is reach

@@ -98,7 +98,7 @@ def test_setting_names_another_mas_address(mas_stub: Stub) -> None:
         ),
     ],
 )
-def test_reason_why_mas_cannot_be_used(
+def test_reason_why_mas_cannot_be_used_is_named(
     mas_stub: Stub, version: Reply, users: Reply | None, words: str, hint: str
 ) -> None:
     mas_stub.on(VERSION, version)

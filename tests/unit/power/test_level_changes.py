@@ -165,7 +165,7 @@ def test_users_who_left_count_as_if_joined() -> None:
     ) == [ALICE]
 
 
-def test_remote_equals_block_an_edit() -> None:
+def test_remote_users_of_equal_level_block_an_edit() -> None:
     view = room_with_levels({ALICE: 100, MALLORY: 100})
     assert level_changes.equal_remote_admins(view, Edit(users={MALLORY: 0})) == (MALLORY,)
     assert level_changes.equal_remote_admins(view, Edit(users={ALICE: 0})) == ()

@@ -222,7 +222,7 @@ class TestTable:
             "suspend admin → alice",
         ]
 
-    def test_row_23_another_power_holder_goes_before_an_account_change(self) -> None:
+    def test_row_23_another_power_holder_is_preferred_to_an_account_change(self) -> None:
         content = levels({ALICE: 100, BOB: 100})
         view = room({ALICE: "join", BOB: "join"}, power_levels=content, accounts={BOB: "suspended"})
         assert refused(view).reason == "needs-impersonate"

@@ -10,7 +10,7 @@ def test_server_is_not_in_a_room_without_local_members() -> None:
     assert room({}, more_local_members=1).in_room
 
 
-def test_unnamed_members_are_those_beyond_the_named() -> None:
+def test_unnamed_members_are_the_difference_of_the_counts() -> None:
     view = room({ALICE: "join", BOB: "invite", MALLORY: "join"}, more_local_members=3)
     assert view.unknown_local_members == 3
     # The member counts of a room may lag behind its state.

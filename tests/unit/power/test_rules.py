@@ -105,7 +105,7 @@ class TestChangingPowerLevels:
             low, BOB, levels({BOB: 50, ADMIN: 50}, events={"m.room.power_levels": 50})
         )
 
-    def test_equal_cannot_be_lowered(self) -> None:
+    def test_user_of_equal_level_cannot_be_lowered(self) -> None:
         equals = room({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 100}))
         forbidden = rules.changing_power_levels(equals, ALICE, levels({ALICE: 100, BOB: 0}))
         assert forbidden is not None

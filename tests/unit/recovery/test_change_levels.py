@@ -203,7 +203,7 @@ def test_unknown_account_gets_no_power(stub: Stub, synapse: Synapse) -> None:
     assert planned(stub, synapse, view, Edit(users={BOB: 0})).actor is not None
 
 
-def test_remote_equal_is_named(stub: Stub, synapse: Synapse) -> None:
+def test_remote_user_of_equal_level_is_named(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join", MALLORY: "join"}, power_levels=levels({ADMIN: 100, MALLORY: 100}))
     with pytest.raises(RefusedError, match=f"{MALLORY} on another server"):
         planned(stub, synapse, view, Edit(users={MALLORY: 0}))
@@ -315,7 +315,7 @@ def test_own_change_overwritten_by_another_event_is_sent_again(stub: Stub, synap
     assert race.sent[-1] == both["users"]
 
 
-def test_level_changed_by_two_at_once_is_not_done(stub: Stub, synapse: Synapse) -> None:
+def test_level_changed_by_two_users_at_once_is_an_error(stub: Stub, synapse: Synapse) -> None:
     race = LevelRace(stub, synapse)
     with pytest.raises(SynadminError, match=f"the same level at the same time: {BOB}"):
         race.send(RAISE, event(with_users(), "$base"), event(with_users(bob=10), "$theirs", replaces="$ours"))

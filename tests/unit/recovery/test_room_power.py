@@ -75,14 +75,14 @@ def test_creator_has_100_without_power_levels(stub: Stub) -> None:
     assert not record["creators_stand_above"]
 
 
-def test_room_that_was_left_has_no_power_to_show(stub: Stub) -> None:
+def test_room_without_local_members_has_no_power_to_show(stub: Stub) -> None:
     room = LostRoom(stub)
     room.left_by_all()
     with pytest.raises(NotFoundError, match="no longer in"):
         record_of(stub, room)
 
 
-def test_unlisted_members_are_awaited_once(stub: Stub) -> None:
+def test_member_list_that_times_out_is_requested_once(stub: Stub) -> None:
     # Synapse answers only when it has the complete state of the room. It knows the joined members before.
     room = LostRoom(stub)
     unlisted = "@tom:elsewhere.example"
@@ -118,7 +118,7 @@ def test_memberships_of_many_local_users_are_read_at_once(stub: Stub) -> None:
     assert sum("m.room.member" in target for target in stub.targets) == 1
 
 
-def test_overview_of_many_asks_for_the_first_joined_accounts() -> None:
+def test_overview_of_many_users_reads_the_first_joined_accounts() -> None:
     users = [UserId(f"@{number}:a.example") for number in range(10)]
     memberships = {user: "leave" if user == users[0] else "join" for user in users}
     account = SimpleNamespace(state="active")

@@ -331,7 +331,7 @@ def test_old_owner_whose_level_did_not_change_is_not_done(monkeypatch: pytest.Mo
     assert result.message == f"{NEW} has control, but {OLD} still has level 100."
 
 
-def test_new_owner_without_the_level_of_an_upgrade_is_not_told_to_upgrade(
+def test_new_owner_without_the_level_for_an_upgrade_is_not_advised_to_upgrade(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(RoomsInMemory, "demote", lambda *_: None)

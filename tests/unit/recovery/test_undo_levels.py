@@ -88,7 +88,7 @@ def test_granted_level_is_removed_by_its_holder(stub: Stub, synapse: Synapse) ->
     assert found.impossible == ()
 
 
-def test_undone_run_needs_nothing(stub: Stub, synapse: Synapse) -> None:
+def test_undo_of_an_undone_run_changes_nothing(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join"}, power_levels=BEFORE)
     assert undo_plan(stub, synapse, view, RecordedChange("run-1", ROOM, BEFORE, None, ADMIN)) == UndoPlan(
         RecordedChange("run-1", ROOM, BEFORE, None, ADMIN)
@@ -132,7 +132,7 @@ def test_forbidden_reverts_are_reported_and_the_rest_reverted(stub: Stub, synaps
     assert result.startswith(f"{MALLORY}: 100 -> 0: refused: {MALLORY} on another server")
 
 
-def test_equals_lower_themselves_in_turn(stub: Stub, synapse: Synapse) -> None:
+def test_users_of_equal_level_lower_themselves_in_turn(stub: Stub, synapse: Synapse) -> None:
     before = levels({ALICE: 100})
     changed = levels({ALICE: 100, BOB: 100, ADMIN: 100})
     view = room({ADMIN: "join", ALICE: "join", BOB: "join"}, power_levels=changed)

@@ -73,7 +73,7 @@ def test_unfinished_sandbox_is_removed_from_its_directory(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("mas", "words"), [(True, "made without --mas"), (False, "made with --mas")])
-def test_sandbox_keeps_its_kind_of_accounts(tmp_path: Path, *, mas: bool, words: str) -> None:
+def test_sandbox_cannot_change_between_mas_and_no_mas(tmp_path: Path, *, mas: bool, words: str) -> None:
     (tmp_path / "here" / "ours" / ("other" if mas else "mas")).mkdir(parents=True)
     with pytest.raises(UsageError, match=words):
         up(tmp_path / "here", state=tmp_path / "state", mas=mas)
