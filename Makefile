@@ -1,41 +1,40 @@
-# Everything here needs Python (3.11 or newer) and make, and nothing else: each target makes the virtual
-# environment that it needs.
+# All targets need only Python (3.11 or newer) and make. Each target creates the virtual environment that it needs.
 #
-#   make demo    regain a lost room on a real, throwaway Synapse
-#   make test    all tests, those against real Synapse included   (PYTEST_ARGS="-k power -x")
-#   make test-fast      the unit tests alone
-#   make test-versions  the main tests on older Synapses   (VERSIONS="1.98.0 1.144.0")
-#   make test-workers   the tests of what changes rooms and accounts, on PostgreSQL with a worker that lags
-#   make test-oldest    the unit tests with the oldest release of each dependency
-#   make faults  every fault at every request between the commands and a real Synapse   (FAULTS_ARGS="--thorough")
-#   make fuzz    a million random inputs for parsers, answers and sockets   (FUZZ_ARGS="--seed 1")
-#   make lint    ruff, mypy, import-linter
-#   make docs    the documentation, into docs/_build/html; in Chinese into docs/_build/html/zh_CN
-#   make reference  write the pages of the documentation that are read off the program anew
-#   make transcripts  type the commands of the guides again, write their output into the pages, take the pictures
-#   make translations  note in docs/locale what has changed in the pages that are translated
-#   make venv    the development environment, .venv
-#   make release  wheel, source archive, bill of materials and checksums in dist/, checked
-#   make clean   remove everything that these have made
+#   make demo    regain control of a room on a real, temporary Synapse
+#   make test    run all tests, also those against a real Synapse   (PYTEST_ARGS="-k power -x")
+#   make test-fast      run only the unit tests
+#   make test-versions  run the main tests on older Synapse versions   (VERSIONS="1.98.0 1.144.0")
+#   make test-workers   run the tests that change rooms and accounts on PostgreSQL, with a delayed worker
+#   make test-oldest    run the unit tests with the oldest release of each dependency
+#   make faults  inject each fault at each request between the commands and a real Synapse   (FAULTS_ARGS="--thorough")
+#   make fuzz    test parsers, answers and sockets with a million random inputs   (FUZZ_ARGS="--seed 1")
+#   make lint    run ruff, mypy and import-linter
+#   make docs    build the documentation in docs/_build/html, and in Chinese in docs/_build/html/zh_CN
+#   make reference  generate the reference pages of the documentation from the program
+#   make transcripts  run the commands of the guides, and update their output and the pictures in the pages
+#   make translations  update docs/locale from the translated pages
+#   make venv    create the development environment, .venv
+#   make release  build and check the wheel, source archive, bill of materials and checksums in dist/
+#   make clean   remove all files that these targets have created
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# The pages with a translation: docs/locale/zh_CN/LC_MESSAGES/PAGE.po
+# The translated pages: docs/locale/zh_CN/LC_MESSAGES/PAGE.po
 TRANSLATED := $(basename $(notdir $(wildcard docs/locale/zh_CN/LC_MESSAGES/*.po)))
 PYTEST_ARGS ?=
 FAULTS_ARGS ?=
 FUZZ_ARGS ?=
 VERSIONS ?= 1.98.0 1.114.0 1.127.1 1.144.0
-# What an older Synapse is tested with: looking at rooms, regaining them, and who can do what in them.
+# The tests for older Synapse versions: reading rooms, regaining control, and setting power levels.
 VERSIONS_ARGS ?= tests/live/test_every_version.py tests/live/make_room_admin \
   tests/live/recovery/test_regain.py tests/live/recovery/test_levels.py
-# What a Synapse with a worker is tested with: changes that one process makes and another has yet to hear of.
+# The tests for a Synapse with a worker: one process makes a change, and the other receives it later.
 WORKERS_ARGS ?= tests/live/test_workers.py tests/live/make_room_admin tests/live/recovery tests/live/audit \
   tests/live/test_users.py tests/live/test_offboard.py tests/live/test_delete.py tests/live/api/test_users.py \
   tests/live/api/test_room_deletion.py
-# A few of them, for continuous integration.
+# A few of these tests, for continuous integration.
 WORKERS_SMOKE := tests/live/test_workers.py \
   tests/live/make_room_admin/test_command.py::test_text_output_has_an_outcome_for_each_room_and_a_summary \
   tests/live/recovery/test_regain.py::test_deactivated_admin_is_reactivated_temporarily[kept] \
@@ -51,12 +50,12 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.sandbox
-	@echo "The demo starts a real Synapse in a temporary directory and removes it again: about 30 seconds, 50 MB." >&2
+	@echo "The demo starts a real Synapse in a temporary directory, and removes it at the end: about 30 seconds, 50 MB." >&2
 	@$(BIN)/synadmin sandbox demo
 
 test: $(VENV)/.dev
 	@echo "Running all tests against real Synapses: about 12 minutes on 2 cores, 1 GB of disk in /tmp." >&2
-	@echo "'make test-fast' runs the unit tests alone, in about a minute." >&2
+	@echo "'make test-fast' runs only the unit tests, in about a minute." >&2
 	@$(BIN)/python -m pytest --quiet --numprocesses=4 --dist=loadgroup $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.dev
@@ -69,8 +68,8 @@ test-versions: $(VENV)/.dev $(VERSIONS:%=.venv-versions/%/.synapse)
 	    $(BIN)/python -m pytest --quiet --numprocesses=3 --dist=loadgroup $(VERSIONS_ARGS) $(PYTEST_ARGS) || exit 1; \
 	done
 
-# Each of these takes about 230 MB. Newer releases of what is held back here lack what old Synapses use;
-# with newer ones of the last three, an old Synapse reaches no other server.
+# Each environment takes about 230 MB. Newer releases of these packages lack functions that old Synapse versions
+# use. With newer releases of the last three, an old Synapse cannot reach other servers.
 .venv-versions/%/.synapse:
 	@echo "Installing Synapse $* into .venv-versions/$* (about 230 MB) ..." >&2
 	@$(PYTHON) -m venv .venv-versions/$*
@@ -124,7 +123,7 @@ transcripts: $(VENV)/.dev
 	@$(BIN)/python -m tests.pictures
 	@$(BIN)/python docs/generate.py
 
-# Take over what has changed in the pages; what needs a translation is left empty, or marked as fuzzy.
+# Update the catalogues from the pages. New texts get an empty translation, changed texts are marked as fuzzy.
 translations: $(VENV)/.dev
 	@$(BIN)/sphinx-build -q -b gettext docs docs/_build/gettext $(TRANSLATED:%=docs/%.md)
 	@for page in $(TRANSLATED); do \
@@ -132,7 +131,7 @@ translations: $(VENV)/.dev
 	    --domain=$$page --width=110 --ignore-obsolete --omit-header || exit 1; \
 	done
 
-# The wheel is installed without anything else, as users do, and has to run; with the oldest dependencies, too.
+# The wheel must run in an environment with only its dependencies, also with their oldest releases.
 release: .venv-release/.tools
 	@rm -rf dist build .venv-release/alone .venv-release/oldest
 	@.venv-release/bin/python docs/share.py build/share
@@ -141,7 +140,7 @@ release: .venv-release/.tools
 	@$(PYTHON) tests/oldest.py > .venv-release/oldest.txt
 	$(call run_wheel,alone)
 	$(call run_wheel,oldest,--constraint .venv-release/oldest.txt)
-	@rm .venv-release/alone/lib/python*/site-packages/synadmin-*/direct_url.json # the path on this machine
+	@rm .venv-release/alone/lib/python*/site-packages/synadmin-*/direct_url.json # it has a path of this machine
 	@.venv-release/bin/cyclonedx-py environment .venv-release/alone --output-reproducible --output-file dist/synadmin.cdx.json
 	@cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
@@ -161,10 +160,10 @@ endef
 
 venv: $(VENV)/.dev
 
-# Two stamps, so that the demo does not wait for the development tools. Each is older than pyproject.toml as
-# soon as a dependency changes.
+# There are two stamp files, so that the demo does not install the development tools. A change of pyproject.toml
+# makes both out of date.
 $(VENV)/.sandbox: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "synadmin needs Python 3.11 or newer, and this is %s: name another with make PYTHON=python3.13" % sys.version.split()[0])'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "synadmin needs Python 3.11 or newer, but this is %s: choose another Python with make PYTHON=python3.13" % sys.version.split()[0])'
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "$(PYTHON) cannot make virtual environments (no ensurepip): on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing synadmin and Synapse into $(VENV): a minute or two, 250 MB ..." >&2
 	@$(PYTHON) -m venv $(VENV)

@@ -7,7 +7,8 @@ Synapse with a worker, Redis and nginx uses it, all on this machine. In each rou
 the other commit and synadm run alternately, so that other load on the machine affects all of them. Each
 figure is the median of the rounds, with the smallest and the largest. `x` means times the reference. The
 reference is one request for the whole list by curl, one request for each room by wrk, or one request for each
-item over one connection. Prints Markdown. Needs PostgreSQL, redis-server, nginx, curl and wrk (Debian's packages).
+item over one connection. Prints Markdown. Needs PostgreSQL, redis-server, nginx, curl and wrk (packages of
+Debian).
 """
 
 import argparse
