@@ -392,13 +392,11 @@ class Comparison:
         self.expect_equal("control", expected=plan.outcome == "done", actual=result.control)
         done = [step.status for step in result.steps]
         self.expect_equal("steps", expected=["done"] * len(plan.steps), actual=done)
-        actual = Observer(synapse).observe(self.room_id, self.goal).view
-        assert actual is not None
+        view = Observer(synapse).observe(self.room_id, self.goal).view
+        assert view is not None
+        self.expect_equal("level read", expected=result.level_after, actual=view.levels.level_of(self.target))
         self.expect_equal(
-            "level read", expected=result.level_after, actual=actual.levels.level_of(self.target)
-        )
-        self.expect_equal(
-            "membership read", expected=result.membership_after, actual=actual.membership_of(self.target)
+            "membership read", expected=result.membership_after, actual=view.membership_of(self.target)
         )
         self.expect_equal("other users", expected=others, actual=self._others())
         # A second run must find nothing to do.

@@ -398,7 +398,7 @@ def test_failed_admin_after_another_one_does_not_mean_that_nothing_was_changed(
     def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and not passing.answered:
             granted.append(passing)
-            if len(granted) == 2:  # at the last moment
+            if len(granted) == 2:  # just before the level is granted
                 alice.leave(room_id)
                 bob.leave(room_id)
 
@@ -429,7 +429,7 @@ def test_room_that_changes_meanwhile_does_not_stop_the_others(
 
     def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and not changed:
-            alice.set_power(first, {alice: 0})  # at the last moment
+            alice.set_power(first, {alice: 0})  # just before the level is granted
             changed.append(passing)
 
     arguments = ("control", "apply", str(path), "--yes", "-o", "json")

@@ -354,7 +354,7 @@ def test_account_stays_where_a_room_changed_meanwhile(
 
     def on_request(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and not changed:
-            alice.set_power(leaver.dependent, {alice: 0})  # at the last moment
+            alice.set_power(leaver.dependent, {alice: 0})  # just before the level is granted
             changed.append(passing)
 
     arguments = ("user", "offboard", alice.user_id, "--to", leaver.bob.user_id, "--yes")

@@ -55,7 +55,7 @@ class AuditServer:
     """The server, its rooms by the name of their problem, and its users."""
 
     server: Homeserver
-    neighbour_name: str = ""
+    remote_name: str = ""
     rooms: dict[str, RoomId] = field(default_factory=dict)
     people: dict[str, UserId] = field(default_factory=dict)
 
@@ -68,11 +68,11 @@ class AuditServer:
 def audit_server() -> Iterator[AuditServer]:
     with shared_server(federates=True) as server:
         audit_server = AuditServer(server)
-        with Homeserver(federates=True) as neighbour:
-            audit_server.neighbour_name = neighbour.server_name
-            Builder(audit_server, neighbour).build()
+        with Homeserver(federates=True) as remote_server:
+            audit_server.remote_name = remote_server.server_name
+            AuditServerBuilder(audit_server, remote_server).build()
             wait_until(lambda: room_counts_are_current(server), "the member counts are current")
-        _wait_until_neighbour_is_down(audit_server)
+        _wait_until_remote_server_is_down(audit_server)
         server.stop()
         _backdate_records(audit_server)
         server.start()
@@ -80,15 +80,15 @@ def audit_server() -> Iterator[AuditServer]:
         yield audit_server
 
 
-class Builder:
+class AuditServerBuilder:
     """Makes the rooms, accounts, tokens and reports of the audit server."""
 
-    def __init__(self, audit_server: AuditServer, neighbour: Homeserver) -> None:
+    def __init__(self, audit_server: AuditServer, remote_server: Homeserver) -> None:
         self.audit_server = audit_server
         self.server = audit_server.server
         self.anna, self.ben, self.cleo = (self.server.register(name) for name in ("anna", "ben", "cleo"))
-        self.nick = neighbour.register("nick")
-        self.nora = neighbour.register("nora")
+        self.nick = remote_server.register("nick")
+        self.nora = remote_server.register("nora")
 
     def build(self) -> None:
         self.make_local_rooms()
@@ -196,12 +196,12 @@ def room_counts_are_current(server: Homeserver) -> bool:
     return True
 
 
-def _wait_until_neighbour_is_down(audit_server: AuditServer) -> None:
+def _wait_until_remote_server_is_down(audit_server: AuditServer) -> None:
     """Send messages until the server has recorded that the other server is down."""
     admin = audit_server.server.admin
     ben = audit_server.server.register("ben")
     path = f"/_matrix/client/v3/rooms/{encoded(audit_server.rooms['theirs'])}/send/m.room.message"
-    destination = f"/_synapse/admin/v1/federation/destinations/{encoded(audit_server.neighbour_name)}"
+    destination = f"/_synapse/admin/v1/federation/destinations/{encoded(audit_server.remote_name)}"
     numbers = iter(range(1000))
 
     def is_down() -> bool:

@@ -198,7 +198,7 @@ def test_reports_open_for_a_week_are_found(audit_result: AuditResult) -> None:
 
 
 def test_destination_unreachable_for_a_week_is_found(audit_result: AuditResult) -> None:
-    assert audit_result.subjects("failing-destination") == {audit_result.audit_server.neighbour_name}
+    assert audit_result.subjects("failing-destination") == {audit_result.audit_server.remote_name}
 
 
 def test_failed_task_is_found(audit_result: AuditResult) -> None:

@@ -168,13 +168,13 @@ def test_rows_4_and_5_banned_target_is_refused(context: Context) -> None:
 @PRIVATE_AND_PUBLIC
 def test_row_6_unknown_account_is_refused_before_any_change(context: Context, *, public: bool) -> None:
     alice = context.someone("alice")
-    ghost = context.server.user_id(f"ghost-{public}".lower())
+    unregistered = context.server.user_id(f"ghost-{public}".lower())
     room_id = alice.make_room(public=public)
-    result = context.regain_refused(room_id, ghost)
+    result = context.regain_refused(room_id, unregistered)
     assert result.verdict == (5, "refused", "target-unknown", None)
-    assert context.level(room_id, ghost) is None
-    assert context.checked_reply(room_id, ghost) == OK
-    assert context.level(room_id, ghost) == 100
+    assert context.level(room_id, unregistered) is None
+    assert context.checked_reply(room_id, unregistered) == OK
+    assert context.level(room_id, unregistered) == 100
 
 
 def test_row_7_user_of_another_server_gets_control(

@@ -104,15 +104,15 @@ class RecoveryRoomBuilder(RoomBuilder):
     def __post_init__(self) -> None:
         """Register the users, and make the spaces that they are members of."""
         super().__post_init__()
-        keeper = self.server.register("keeper")
+        space_owner = self.server.register("keeper")
         for names in _ALLOWED:
             members = [self.people[name] for name in names]
-            self.spaces[names] = keeper.make_room(space=True, members=members)
+            self.spaces[names] = space_owner.make_room(space=True, members=members)
 
     def with_disposable_users(self, drawn: LostRoom) -> RecoveryRoomBuilder:
         """Return a builder with new users for those that will be deactivated: these cannot be used again."""
-        gone = [name for name, state in drawn.account_states.items() if state in _DEACTIVATED]
-        disposable = {name: self.server.register(f"disposable-{next(_numbers)}") for name in gone}
+        deactivated = [name for name, state in drawn.account_states.items() if state in _DEACTIVATED]
+        disposable = {name: self.server.register(f"disposable-{next(_numbers)}") for name in deactivated}
         builder = RecoveryRoomBuilder.__new__(RecoveryRoomBuilder)
         builder.server, builder.spaces = self.server, self.spaces
         builder.people = {**self.people, **disposable}

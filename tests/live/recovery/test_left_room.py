@@ -146,9 +146,9 @@ def test_local_room_that_was_left_is_refused_at_once(ours: Scene) -> None:
 def test_target_that_cannot_use_the_power_is_refused_before_a_join(ours: Scene, theirs: Homeserver) -> None:
     room_id, _ = left_remote_room(ours, theirs)
     before = ours.standings()
-    ghost = ours.server.user_id("nobody-of-that-name")
+    unregistered = ours.server.user_id("nobody-of-that-name")
     answer = ours.run(
-        "room", "make-admin", room_id, "--user", ghost, "--allow", "impersonate", "--yes", "-o", "json"
+        "room", "make-admin", room_id, "--user", unregistered, "--allow", "impersonate", "--yes", "-o", "json"
     )
     (record,) = json.loads(answer.stdout)
     assert (answer.code, record["reason"], record["steps"]) == (5, "target-unknown", [])

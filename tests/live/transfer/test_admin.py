@@ -362,18 +362,22 @@ def test_invalid_transfer_is_refused_before_any_change(
     assert words in answer.stderr
 
 
-@pytest.mark.parametrize("old_owner", ["ghost", "bystander"])
+@pytest.mark.parametrize("old_owner", ["unregistered", "without power"])
 def test_old_owner_without_power_is_refused(
     migration: Migration, synadmin: Synadmin, newcomer: Newcomer, old_owner: str
 ) -> None:
     (room_id,) = migration.make_rooms(1)
     home = migration.old_server
-    old = home.user_id("never-registered") if old_owner == "ghost" else newcomer("by", server=home).user_id
+    old = (
+        home.user_id("never-registered")
+        if old_owner == "unregistered"
+        else newcomer("by", server=home).user_id
+    )
     before = migration.levels_event_id(room_id)
     to = ("--to", migration.new_user.user_id, "--old-owner", old, *ALLOWED)
     answer = synadmin("room", "transfer", room_id, *to, server=home)
     (record,) = records(answer)
-    reason = "target-unknown" if old_owner == "ghost" else "insufficient-power"
+    reason = "target-unknown" if old_owner == "unregistered" else "insufficient-power"
     assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", reason)
     migration.assert_unchanged(room_id, before)
 
