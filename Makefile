@@ -1,6 +1,6 @@
 # All targets need only Python (3.11 or newer) and make. Each target creates the virtual environment that it needs.
 #
-#   make demo    regain control of a room on a real, temporary Synapse
+#   make demo    regain control of a room on a real, throwaway Synapse
 #   make test    run all tests, also those against a real Synapse   (PYTEST_ARGS="-k power -x")
 #   make test-fast      run only the unit tests
 #   make test-versions  run the main tests on older Synapse versions   (VERSIONS="1.98.0 1.144.0")
