@@ -67,7 +67,7 @@ class World:
         return self.server.register(f"{name}-{self.name}-{next(_counter)}")
 
     def case(self, arguments: list[str], goal: Callable[[State, State], bool], *others: str) -> Case:
-        return Case(arguments, [*(who.user_id for who in self.users), *others], goal)
+        return Case(arguments, [*(person.user_id for person in self.users), *others], goal)
 
     def read(self, case: Case) -> State:
         now = state.read(self.server.directory / "homeserver.db", case.users)
@@ -130,7 +130,7 @@ def replace(world: World) -> Case:
         (new_room,) = new
         levels = now.levels.get(new_room, {})
         return (
-            all(now.memberships.get((who.user_id, new_room)) == "join" for who in world.users)
+            all(now.memberships.get((person.user_id, new_room)) == "join" for person in world.users)
             and operator in {*levels.get("users", {}), now.creators[new_room]}
             and levels.get("users_default", 0) == 0
             and now.join_rules.get(new_room) == "invite"

@@ -66,11 +66,11 @@ def test_list_is_read_to_its_end_with_the_cursor(stub: Stub, transport: Transpor
 
 def test_page_is_requested_only_when_needed(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", _page("!a", "!b", next_cursor=2), _page("!c"))
-    walk = iter(Pager(transport, LIST, {}, {}))
+    iterator = iter(Pager(transport, LIST, {}, {}))
     assert stub.targets == []
-    assert [room.room_id for room in itertools.islice(walk, 2)] == ["!a", "!b"]
+    assert [room.room_id for room in itertools.islice(iterator, 2)] == ["!a", "!b"]
     assert len(stub.targets) == 1
-    assert next(walk).room_id == "!c"
+    assert next(iterator).room_id == "!c"
     assert len(stub.targets) == 2
 
 
@@ -170,10 +170,10 @@ def test_malformed_page_is_one_clear_line(reply: Reply, words: str, stub: Stub, 
 
 def test_failed_page_is_an_error_after_earlier_records(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", _page("!a", next_cursor=1), refused(500, "M_UNKNOWN", "Internal server error"))
-    walk = iter(Pager(transport, LIST, {}, {}))
-    assert next(walk).room_id == "!a"
+    iterator = iter(Pager(transport, LIST, {}, {}))
+    assert next(iterator).room_id == "!a"
     with pytest.raises(ServerError):
-        next(walk)
+        next(iterator)
 
 
 SENT = (
@@ -230,16 +230,16 @@ FOUR_PAGES = [_page(f"!{number}", next_cursor=number) for number in (1, 2, 3)] +
 def test_third_page_is_fetched_while_the_second_is_used(
     stub: Stub, transport: Transport, fetchers: Fetchers
 ) -> None:
-    walk = _pages_ahead(stub, transport, *FOUR_PAGES)
-    assert next(walk) == ["!1"]
+    iterator = _pages_ahead(stub, transport, *FOUR_PAGES)
+    assert next(iterator) == ["!1"]
     assert len(stub.targets) == 1
-    assert next(walk) == ["!2"]
+    assert next(iterator) == ["!2"]
     for _ in range(6000):  # the fetching thread may start late
         if len(stub.targets) == 3:
             break
         time.sleep(0.01)
     assert len(stub.targets) == 3
-    assert list(walk) == [["!3"], ["!4"]]
+    assert list(iterator) == [["!3"], ["!4"]]
     assert len(stub.targets) == 4
     _join_threads(fetchers())
 
@@ -247,10 +247,10 @@ def test_third_page_is_fetched_while_the_second_is_used(
 def test_reader_that_stops_sends_no_request_after_the_one_under_way(
     stub: Stub, transport: Transport, fetchers: Fetchers
 ) -> None:
-    walk = iter(Pager(transport, LIST, {}, {}))
+    iterator = iter(Pager(transport, LIST, {}, {}))
     stub.on("/rooms", *FOUR_PAGES)
-    assert [room.room_id for room in itertools.islice(walk, 2)] == ["!1", "!2"]
-    del walk
+    assert [room.room_id for room in itertools.islice(iterator, 2)] == ["!1", "!2"]
+    del iterator
     _join_threads(fetchers())
     assert len(stub.targets) <= 3
 
@@ -265,9 +265,9 @@ def test_no_page_is_fetched_beyond_the_limit(stub: Stub, transport: Transport, f
 
 
 def test_list_of_two_pages_starts_no_thread(stub: Stub, transport: Transport, fetchers: Fetchers) -> None:
-    walk = _pages_ahead(stub, transport, _page("!a", next_cursor=1), _page("!b"))
-    assert next(walk) == ["!a"]
-    assert next(walk) == ["!b"]
+    iterator = _pages_ahead(stub, transport, _page("!a", next_cursor=1), _page("!b"))
+    assert next(iterator) == ["!a"]
+    assert next(iterator) == ["!b"]
     assert fetchers() == set()
 
 
@@ -275,10 +275,10 @@ def test_error_of_a_page_is_raised_after_the_pages_before_it(
     stub: Stub, transport: Transport, fetchers: Fetchers
 ) -> None:
     refusal = refused(403, "M_FORBIDDEN", "You are not a server admin")
-    walk = _pages_ahead(stub, transport, *FOUR_PAGES[:2], refusal)
-    assert [next(walk), next(walk)] == [["!1"], ["!2"]]
+    iterator = _pages_ahead(stub, transport, *FOUR_PAGES[:2], refusal)
+    assert [next(iterator), next(iterator)] == [["!1"], ["!2"]]
     with pytest.raises(NotPermittedError, match="You are not a server admin"):
-        next(walk)
+        next(iterator)
     _join_threads(fetchers())
     assert len(stub.targets) == 3
 

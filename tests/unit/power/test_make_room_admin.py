@@ -18,7 +18,7 @@ def answer(prediction: Prediction) -> tuple[int, str | None, str | None]:
 
 
 def level_after(prediction: Prediction, user: UserId) -> object:
-    """Return the level that the room then lists for the user."""
+    """Return the level of the user in the predicted content."""
     return (prediction.content or {}).get("users", {}).get(user)
 
 

@@ -360,8 +360,8 @@ class TestBeyondTheApi:
         assert found.needs_member
         assert found.steps[0].detail == f"As a local member, yet to be found, invite {ALICE}."
         # Once the members are read, the plan names one of them.
-        looked = replace(view, memberships={**view.memberships, DAVE: "join"})
-        assert steps_of(planned(looked, allow=Reach.IMPERSONATE))[0] == "invite dave → alice"
+        with_dave = replace(view, memberships={**view.memberships, DAVE: "join"})
+        assert steps_of(planned(with_dave, allow=Reach.IMPERSONATE))[0] == "invite dave → alice"
 
     def test_target_may_invite_the_helper(self) -> None:
         view = room({ALICE: "leave", BOB: "join"})

@@ -107,7 +107,7 @@ def test_refusal_means_no_plan_and_names_the_least_reach(view: RoomView, goal: G
 
 
 def users_with_levels(number: int, membership: str) -> tuple[dict[UserId, int], dict[UserId, str]]:
-    """Return the levels and the memberships of so many users."""
+    """Return the levels and the memberships of this many users."""
     users = [local(f"user{index}") for index in range(number)]
     return {user: index + 1 for index, user in enumerate(users)}, dict.fromkeys(users, membership)
 

@@ -1,4 +1,4 @@
-"""An observer that has read a room view already."""
+"""An observer that knows a room view without requests."""
 
 from __future__ import annotations
 

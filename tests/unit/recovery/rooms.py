@@ -83,13 +83,13 @@ class LostRoom:
 
     def left_by_all(self) -> None:
         """Remove the state and the members of the room, as Synapse does when its last local user leaves."""
-        for what in (POWER, CREATE, JOIN_RULES):
-            self.on(what, json_reply({"state": []}))
+        for path in (POWER, CREATE, JOIN_RULES):
+            self.on(path, json_reply({"state": []}))
         self.on("members", json_reply({"members": [], "total": 0}))
 
-    def on(self, what: str, *replies: Reply) -> None:
+    def on(self, path: str, *replies: Reply) -> None:
         """Set the replies to a path below the room's Admin API path."""
-        self._stub.on(f"{self.admin_path}/{what}", *replies)
+        self._stub.on(f"{self.admin_path}/{path}", *replies)
 
     @property
     def changes(self) -> list[str]:

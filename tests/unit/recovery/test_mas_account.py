@@ -35,7 +35,7 @@ def server(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
 
 
 def account_with(stub: Stub, **attributes: object) -> MasAccount:
-    """Return the account, which has these attributes in MAS after any change."""
+    """Return the account; MAS answers any change of it with these attributes."""
     answer = single("user", ALICE, user("alice", **attributes))
     stub.on(f"{API}/users/by-username/alice", answer)
     stub.on(f"{API}/users/{ALICE}", answer)

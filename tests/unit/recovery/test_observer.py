@@ -212,8 +212,8 @@ def test_older_synapse_is_read_once(stub: Stub, observer: Observer) -> None:
         state("m.room.join_rules", {"join_rule": "invite"}),
         state("m.room.tombstone", {"replacement_room": "!new:example.org"}),
     ]
-    for what in (POWER, CREATE, JOIN_RULES, MEMBERS):
-        room.on(what, json_reply({"state": [*members, *rest]}))
+    for path_below in (POWER, CREATE, JOIN_RULES, MEMBERS):
+        room.on(path_below, json_reply({"state": [*members, *rest]}))
     for user in (ALICE, ADMIN):
         path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
         stub.on(path, refused(404, "M_UNRECOGNIZED", "Unrecognized request"))
