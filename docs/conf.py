@@ -1,7 +1,7 @@
-"""Sphinx: Markdown through MyST, the Furo theme. `make docs` builds it, and a warning fails the build.
+"""Configuration of Sphinx with MyST and the Furo theme. `make docs` builds the site and fails on warnings.
 
-The pages are plain GitHub-flavoured Markdown. What only the site has is added here: the tree of pages from
-the table in index.md, the text of the changelog, and the options of every command.
+The pages are GitHub-flavoured Markdown. Hooks in this file add what only the site has: the page tree from the
+table in index.md, the text of the changelog, and the options of each command.
 """
 
 import re
@@ -30,10 +30,10 @@ extensions = [
     "sphinx_click",
     "sphinx_copybutton",
 ]
-# What is in zh_CN is for the forge: the site in Chinese comes from the same catalogues.
+# The pages in zh_CN are for a forge. Sphinx builds the Chinese site from the same catalogues.
 exclude_patterns = ["_build", "zh_CN"]
 
-# `make docs` builds the site in English, and beside it in Chinese (`-D language=zh_CN`).
+# `make docs` builds the site in English, and in Chinese with `-D language=zh_CN`.
 locale_dirs = ["locale"]
 gettext_location = False
 
@@ -59,12 +59,12 @@ html_sidebars = {
     ],
 }
 
-# Copy the commands of a console block, without prompts and output.
+# The copy button copies the commands of a console block, without prompts and output.
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 copybutton_remove_prompts = True
 
-# An edit link needs the address of the repository: pyproject.toml has it, if there is one.
+# An edit link needs the URL of the repository, which may be in pyproject.toml.
 _urls = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"].get("urls", {})
 if "Repository" in _urls:
     html_theme_options = {
@@ -73,11 +73,11 @@ if "Repository" in _urls:
         "source_directory": "docs/",
     }
 
-# What help texts put in backquotes is code, and their quotes and dashes are typed as they stand.
+# In help texts, backquotes mark code, and quotes and dashes are printed unchanged.
 default_role = "code"
 smartquotes = False
 
-# sphinx-click reads the commands that a group has loaded; ours load on use, and this loads them all.
+# sphinx-click needs loaded commands. The groups of synadmin load commands on use, so this loads all.
 list(commands(app))
 
 
@@ -85,9 +85,9 @@ def _examples_as_code(_app: Sphinx, _context: click.Context, lines: list[str]) -
     """Turn the indented lines of a help text into code blocks, and other unwrapped lines into paragraphs.
 
     Args:
-        _app: Sphinx.
-        _context: of the command.
-        lines: its description, changed in place; sphinx-click has put a bar before unwrapped lines.
+        _app: the Sphinx application.
+        _context: the context of the command.
+        lines: the help text, which is changed in place. sphinx-click has put a bar before unwrapped lines.
     """
     described: list[str] = []
     in_code = False
@@ -103,13 +103,13 @@ def _examples_as_code(_app: Sphinx, _context: click.Context, lines: list[str]) -
     lines[:] = described
 
 
-def _add_what_only_the_site_has(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Extend a page before it is parsed.
+def _add_site_content(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Add the content that only the site has to a page, before Sphinx parses the page.
 
     Args:
-        _app: Sphinx.
-        page: its name, without a suffix.
-        source: its text, the only item of a list, changed in place.
+        _app: the Sphinx application.
+        page: the name of the page without a suffix.
+        source: a list with the text of the page, which is changed in place.
     """
     if page == "index":
         source[0] = _with_page_trees(source[0])
@@ -118,7 +118,7 @@ def _add_what_only_the_site_has(_app: Sphinx, page: str, source: list[str]) -> N
     elif page == "commands":
         source[0] += _ALL_OPTIONS
     elif page in {"api-coverage", "library-reference"}:
-        source[0] = f"---\nhide-toc: true\n---\n{source[0]}"  # their tables need the place
+        source[0] = f"---\nhide-toc: true\n---\n{source[0]}"  # their tables need the width
 
 
 _ALL_OPTIONS = """
@@ -133,7 +133,7 @@ _ALL_OPTIONS = """
 
 
 def _with_page_trees(text: str) -> str:
-    """Replace the table of all pages by one captioned tree for each of its rows."""
+    """Replace the table of all pages by a page tree with a caption for each row."""
     text, _, table = text.partition("## All pages")
     for caption, links in re.findall(r"^\| (.+?) \| (\[.+) \|$", table, re.MULTILINE):
         pages = "\n".join(re.findall(r"\(([\w-]+)\.md\)", links))
@@ -142,9 +142,9 @@ def _with_page_trees(text: str) -> str:
 
 
 class _ChineseSearch(SearchChinese):
-    """Search in Chinese without a dictionary: for whole runs of characters, parts of them, and any two."""
+    """Chinese search without a dictionary: the index has runs of characters and pairs of characters."""
 
-    # Sphinx 9.0 takes the name of the stemmer from it, and that is the English one (sphinx issue 14229).
+    # Sphinx 9.0 uses this name for the stemmer, which is the English one (sphinx issue 14229).
     language_name = "English"
 
     def split(self, input: str) -> list[str]:  # noqa: A002  Sphinx's name
@@ -157,4 +157,4 @@ def setup(app: Sphinx) -> None:
     """Register the hooks of sphinx-click and Sphinx."""
     app.add_search_language(_ChineseSearch)
     app.connect("sphinx-click-process-description", _examples_as_code)
-    app.connect("source-read", _add_what_only_the_site_has)
+    app.connect("source-read", _add_site_content)

@@ -1,21 +1,21 @@
-"""Write what the documentation takes from elsewhere: reference pages, blocks in the guides, and pictures.
+"""Generate parts of the documentation: reference pages, code blocks in the guides, and pictures.
 
-    python docs/generate.py          write them
-    python docs/generate.py --check  end with 1 if a page is out of date
+    python docs/generate.py          write the pages
+    python docs/generate.py --check  exit with 1 if a page is out of date
 
-Four pages come from the program: the operations of the Admin API, the rules of the audit, the commands, and
-the public names of the library.
-In the other pages a comment above a code block names what the block shows:
+Four pages are generated from the program: the operations of the Admin API, the rules of the audit, the
+commands, and the public names of the library.
+In the other pages, a comment above a code block names the content of the block:
 
     <!-- transcript: club committee -->   the part `committee` of docs/transcripts/club.txt
     <!-- transcript: audit lost 1-12 -->  its lines 1 to 12, and `...` for the rest
     <!-- file: cron/crontab -->           the file docs/cron/crontab
 
-docs/zh_CN/ has the guides in Chinese for those who read them on a forge: the English pages with the
-translations of docs/locale put in. Sphinx makes the site in Chinese from the same catalogues.
-Each session that was recorded in colour, docs/transcripts/*.ansi, becomes a picture: docs/pictures/*.svg.
+docs/zh_CN/ has the Chinese guides for a forge: the English pages with the translations of docs/locale. Sphinx
+builds the Chinese site from the same catalogues.
+Each session that was recorded in colour, docs/transcripts/*.ansi, becomes a picture, docs/pictures/*.svg.
 
-`make docs` checks, and so does a test; `make reference` writes.
+`make docs` and a test check the pages; `make reference` writes them.
 """
 
 import dataclasses
@@ -50,15 +50,15 @@ _MAS = "1.22.0"
 _BLOCK = re.compile(r"^(<!-- (transcript|file): (.+) -->\n```\w+\n)(?:(?!```).*\n)*?```$", re.MULTILINE)
 
 
-# The guides that have a translation. That of the index is for the site alone: a forge has README.zh-CN.md.
+# The translated guides. Only the site uses the translation of the index: a forge has README.zh-CN.md.
 _CATALOGUES = _HERE / "locale" / "zh_CN" / "LC_MESSAGES"
 TRANSLATED = sorted(path.stem for path in _CATALOGUES.glob("*.po") if path.stem != "index")
 _PARSER = MarkdownIt("gfm-like", {"linkify": False})
 
 
 def pages() -> dict[str, str]:
-    """Return all generated pages: paths relative to docs/, and texts."""
-    coverage = [*_coverage(operations(app)), *_of_mas(operations(app, MAS_ADMIN))]
+    """Return the texts of all generated pages, by path relative to docs/."""
+    coverage = [*_coverage(operations(app)), *_mas_coverage(operations(app, MAS_ADMIN))]
     generated = {
         "api-coverage.md": "\n".join(coverage) + "\n",
         "audit-rules.md": rules.document(),
@@ -77,7 +77,7 @@ def pages() -> dict[str, str]:
     return generated
 
 
-# What rich draws around the lines of a terminal, without the font that its own frame loads from elsewhere.
+# The SVG frame around the lines of a terminal. The frame of rich would load a font from another server.
 _FRAME = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
@@ -106,7 +106,7 @@ _FRAME = """\
 
 
 def _picture(session: Path) -> str:
-    """Return the picture of a terminal: all lines of a session that was recorded in colour."""
+    """Return a session that was recorded in colour as an SVG picture of a terminal."""
     lines = [line for line in session.read_text("utf-8").splitlines() if not line.startswith("#: ")]
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True, legacy_windows=False)
     console.print(Text.from_ansi("\n".join(lines)))
@@ -161,7 +161,7 @@ def _library() -> Iterator[str]:
 
 
 def _methods(owner: str, made: type) -> Iterator[str]:
-    """Return a row for each public method or property of a class, inherited ones included."""
+    """Yield a row for each public method or property of a class, also for inherited ones."""
     dot = "." if owner else ""
     for name, member in sorted(inspect.getmembers(made)):
         is_method = inspect.isfunction(member) or inspect.ismethod(member)
@@ -173,7 +173,7 @@ def _methods(owner: str, made: type) -> Iterator[str]:
 
 
 def _signature(method: Callable[..., object]) -> str:
-    """Return the parameters without their types."""
+    """Return the parameters of a method without their types."""
     signature = inspect.signature(method)
     bare = [
         parameter.replace(annotation=inspect.Parameter.empty)
@@ -186,7 +186,7 @@ def _signature(method: Callable[..., object]) -> str:
 
 
 def _fields(made: type) -> Iterator[tuple[str, str]]:
-    """Yield the fields of a class, each with what its docstring says of it."""
+    """Yield the fields of a class, each with its description in the docstring."""
     doc = inspect.cleandoc(made.__doc__ or "").partition("Attributes:\n")[2]
     described = dict(re.findall(r"^    (\w+): ((?:.+\n?(?: {8}.+\n?)*))", doc, re.MULTILINE))
     if dataclasses.is_dataclass(made):
@@ -194,18 +194,18 @@ def _fields(made: type) -> Iterator[tuple[str, str]]:
 
 
 def _summary(member: object) -> str:
-    """Return the first paragraph of a docstring as the cell of a table."""
+    """Return the first paragraph of a docstring as a table cell."""
     return _plain(inspect.cleandoc(member.__doc__ or "").partition("\n\n")[0])
 
 
 def _plain(text: str) -> str:
-    """Return a text of a docstring as the cell of a table."""
+    """Return a text of a docstring as a table cell."""
     words = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", " ".join(text.split()).replace("``", "`"))
     return words.replace("|", "\\|")
 
 
 def with_blocks(text: str) -> str:
-    """Fill the marked code blocks of a page from the transcripts and files that the markers name."""
+    """Replace the content of the marked code blocks of a page by the transcripts and files of the markers."""
 
     def fill(block: re.Match[str]) -> str:
         content = _transcript(*block[3].split()) if block[2] == "transcript" else _file(block[3])
@@ -227,9 +227,9 @@ def _transcript(session: str, part: str, lines: str = "") -> str:
 
 
 def messages(text: str) -> Iterator[tuple[Token, str]]:
-    """Yield the headings, paragraphs and cells of a page as Sphinx's catalogues have them: one line each.
+    """Yield the headings, paragraphs and table cells of a page on one line, as in Sphinx's catalogues.
 
-    That of an empty cell is empty.
+    The text of an empty cell is empty.
     """
     for token in _PARSER.parse(text):
         if token.type == "inline":
@@ -237,13 +237,13 @@ def messages(text: str) -> Iterator[tuple[Token, str]]:
 
 
 def catalogue(name: str) -> Catalog:
-    """Read the translations of a page."""
+    """Return the translations of a page."""
     with (_CATALOGUES / f"{name}.po").open("rb") as file:
         return read_po(file)
 
 
 def _translated(name: str, text: str) -> str:
-    """Return a page with its headings, paragraphs and cells in Chinese; what has no translation stays."""
+    """Return a page with its headings, paragraphs and cells in Chinese. Texts without a translation stay."""
     lines = text.splitlines()
     for first, end, translation in reversed([*_replacements(text, catalogue(name))]):
         lines[first:end] = [translation]
@@ -254,13 +254,13 @@ def _translated(name: str, text: str) -> str:
 
 
 def _in_chinese(message: str, translations: Catalog) -> str:
-    """Return the translation of a message, or the message where it has none, or one to be compared."""
+    """Return the translation of a message, or the message if it has no translation or a fuzzy one."""
     entry = translations.get(message) if message else None
     return str(entry.string) if entry and entry.string and not entry.fuzzy else message
 
 
 def _replacements(text: str, translations: Catalog) -> Iterator[tuple[int, int, str]]:
-    """Yield the first line, the line after the last, and what takes their place."""
+    """Yield each replacement: the first line, the line after the last line, and the new text."""
     lines = text.splitlines()
     rows: dict[int, str] = {}
     for token, message in messages(text):
@@ -279,7 +279,7 @@ _LINK = re.compile(r"\]\((?![a-z]+:)([^)#]*)(#[^)]*)?\)")
 
 
 def _link_in_chinese(name: str, path: str, anchor: str) -> str:
-    """Return where a link of a translated page leads: to a translated page, or out of zh_CN."""
+    """Return the target of a link of a translated page: a page in zh_CN, or the English page."""
     linked = path.removesuffix(".md") if path else name
     if linked not in TRANSLATED:
         return f"../{path}{anchor}"
@@ -290,7 +290,7 @@ def _link_in_chinese(name: str, path: str, anchor: str) -> str:
 
 
 def _anchors(text: str, translations: Catalog) -> Iterator[tuple[str, str]]:
-    """Yield the anchor that a forge gives each heading of a page, and the one of its translation."""
+    """Yield the anchor of each heading of a page on a forge, and the anchor of the translated heading."""
     for opening, inline in itertools.pairwise(_PARSER.parse(text)):
         if opening.type == "heading_open":
             yield _anchor(inline.content), _anchor(_in_chinese(inline.content, translations))
@@ -311,8 +311,8 @@ def _coverage(found: list[Operation]) -> Iterator[str]:
     yield "call in Python and the command for each. `synadmin api --list` prints the same, for scripts with"
     yield "`-o json`."
     yield ""
-    yield "*Since* is the Synapse version that brought it, where that is younger than 1.98. *MAS* tells"
-    yield "whether it is still there where the Matrix Authentication Service keeps the accounts."
+    yield "*Since* is the first Synapse version with the operation, if it is newer than 1.98. *MAS* is *yes*"
+    yield "if the operation still exists where the Matrix Authentication Service manages the accounts."
     yield ""
     yield "| Operation | Call | Command | Since | MAS |"
     yield "|---|---|---|---|---|"
@@ -325,13 +325,13 @@ def _coverage(found: list[Operation]) -> Iterator[str]:
         )
 
 
-def _of_mas(found: list[Operation]) -> Iterator[str]:
+def _mas_coverage(found: list[Operation]) -> Iterator[str]:
     yield ""
     yield "## The Matrix Authentication Service"
     yield ""
     yield f"The {len(found)} operations that the Matrix Authentication Service (MAS) {_MAS} has under"
-    yield f"`{MAS_ADMIN.rstrip('/')}`. `synadmin api` sends any of them. *Since* is the MAS version that"
-    yield "brought it, where that is younger than 0.10."
+    yield f"`{MAS_ADMIN.rstrip('/')}`. `synadmin api` sends any of them. *Since* is the first MAS"
+    yield "version with the operation, if it is newer than 0.10."
     yield ""
     yield "| Operation | Call | Command | Since |"
     yield "|---|---|---|---|"
@@ -342,7 +342,7 @@ def _of_mas(found: list[Operation]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Write the pages, or check them."""
+    """Write the pages, or check them with `--check`."""
     check = "--check" in sys.argv[1:]
     stale = [name for name, text in pages().items() if _read(_HERE / name) != text]
     for name in stale:

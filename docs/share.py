@@ -1,8 +1,8 @@
-"""Write what a wheel has beside the package: man pages, completions, and the units of the nightly audit.
+"""Write the data files of the wheel: man pages, completions, and the systemd units of the nightly audit.
 
     python docs/share.py DIRECTORY
 
-`make release` writes them to build/share, and pyproject.toml names that as data of the wheel.
+`make release` writes the files to build/share, and pyproject.toml adds this directory to the wheel.
 """
 
 import inspect
@@ -28,7 +28,7 @@ _COMPLETIONS = {
 
 
 def files() -> Iterator[tuple[str, str]]:
-    """Yield every file: its path below share/, and its text."""
+    """Yield the path below share/ and the text of each file."""
     yield "man/man1/synadmin.1", _page((), app)
     for name, command in _nouns():
         yield f"man/man1/synadmin-{name}.1", _page((name,), command)
@@ -36,19 +36,19 @@ def files() -> Iterator[tuple[str, str]]:
         maker = get_completion_class(shell)
         if maker is not None:
             yield path, maker(app, {}, "synadmin", "_SYNADMIN_COMPLETE").source() + "\n"
-    # systemd finds these below /usr/local and /usr; %h is the home of the user who starts them.
+    # systemd finds these units below /usr/local and /usr. %h is the home directory of the user.
     audit = NightlyAudit(program=("synadmin",), baseline=Path("%h/.local/state/synadmin/audit.json"))
     for name, text in audit.units().items():
         yield f"systemd/user/{name}", text.replace("%%h/", "%h/")
 
 
 def _nouns() -> list[tuple[str, click.Command]]:
-    """Return the commands directly below synadmin."""
+    """Return the commands directly below synadmin, by name."""
     return [(path[0], command) for path, command in commands(app) if len(path) == 1]
 
 
 def _page(path: tuple[str, ...], command: click.Command) -> str:
-    """Return the man page of a command, and of all commands below it."""
+    """Return the man page of a command and of all commands below it."""
     title = "-".join(("synadmin", *path))
     summary = command.get_short_help_str(80).rstrip(".")
     lines = [
@@ -79,7 +79,7 @@ def _described(path: tuple[str, ...], command: click.Command) -> Iterator[str]:
 
 
 def _records(parameters: Iterable[click.Parameter], context: click.Context) -> list[tuple[str, str]]:
-    """Return the options among parameters, each with its help."""
+    """Return the options of the parameters, each with its help text."""
     options = (one.get_help_record(context) for one in parameters if isinstance(one, click.Option))
     return [record for record in options if record is not None]
 
@@ -90,7 +90,7 @@ def _list(records: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _roff(text: str) -> str:
-    """Return a text of which roff reads nothing as a request."""
+    """Escape a text, so that roff prints it unchanged."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return re.sub(r"^(?=[.'])", r"\\&", text, flags=re.MULTILINE)
 
