@@ -73,7 +73,7 @@ def test_process_is_ended_and_its_record_removed(tmp_path: Path, sleeper: subpro
 
 
 def test_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_PATIENCE", 0.3)
+    monkeypatch.setattr(process, "_TIMEOUT", 0.3)
     with subprocess.Popen([sys.executable, "-c", _IGNORES_SIGTERM], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
