@@ -137,38 +137,36 @@ def _library() -> Iterator[str]:
     yield from ["", "## Synapse", "", "| Call | What it does |", "|---|---|"]
     yield from _methods("synapse", synadmin.Synapse)
     for group in RESOURCE_GROUPS:
-        made = type(getattr(synadmin.Synapse("https://matrix.example.org", journal=None), group))
-        yield from ["", f"## synapse.{group}", "", _summary(made), "", "| Call | What it does |", "|---|---|"]
-        yield from _methods(f"synapse.{group}", made)
+        cls = type(getattr(synadmin.Synapse("https://matrix.example.org", journal=None), group))
+        yield from ["", f"## synapse.{group}", "", _summary(cls), "", "| Call | What it does |", "|---|---|"]
+        yield from _methods(f"synapse.{group}", cls)
     classes = [getattr(synadmin, name) for name in synadmin.__all__ if name not in {"Synapse", "__version__"}]
-    for made in classes:
-        if not issubclass(made, Exception):
+    for cls in classes:
+        if not issubclass(cls, Exception):
             yield from [
                 "",
-                f"## {made.__name__}",
+                f"## {cls.__name__}",
                 "",
-                _summary(made),
+                _summary(cls),
                 "",
                 "| Name | What it is |",
                 "|---|---|",
             ]
-            yield from (f"| `{name}` | {words} |" for name, words in _fields(made))
-            yield from _methods("", made)
+            yield from (f"| `{name}` | {words} |" for name, words in _fields(cls))
+            yield from _methods("", cls)
     yield from ["", "## Errors", "", "| Error | Raised when |", "|---|---|"]
-    yield from (
-        f"| `{made.__name__}` | {_summary(made)} |" for made in classes if issubclass(made, Exception)
-    )
+    yield from (f"| `{cls.__name__}` | {_summary(cls)} |" for cls in classes if issubclass(cls, Exception))
 
 
-def _methods(owner: str, made: type) -> Iterator[str]:
+def _methods(owner: str, cls: type) -> Iterator[str]:
     """Yield a row for each public method or property of a class, also for inherited ones."""
     dot = "." if owner else ""
-    for name, member in sorted(inspect.getmembers(made)):
+    for name, member in sorted(inspect.getmembers(cls)):
         is_method = inspect.isfunction(member) or inspect.ismethod(member)
         if name.startswith("_") or not (is_method or isinstance(member, property | cached_property)):
             continue
         signature = _signature(member) if is_method else ""
-        of = made.__name__ if inspect.ismethod(member) and owner else owner
+        of = cls.__name__ if inspect.ismethod(member) and owner else owner
         yield f"| `{of}{dot}{name}{signature}` | {_summary(member)} |"
 
 
@@ -185,12 +183,12 @@ def _signature(method: Callable[..., object]) -> str:
     )
 
 
-def _fields(made: type) -> Iterator[tuple[str, str]]:
+def _fields(cls: type) -> Iterator[tuple[str, str]]:
     """Yield the fields of a class, each with its description in the docstring."""
-    doc = inspect.cleandoc(made.__doc__ or "").partition("Attributes:\n")[2]
+    doc = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
     described = dict(re.findall(r"^    (\w+): ((?:.+\n?(?: {8}.+\n?)*))", doc, re.MULTILINE))
-    if dataclasses.is_dataclass(made):
-        yield from ((field.name, _plain(described.get(field.name, ""))) for field in dataclasses.fields(made))
+    if dataclasses.is_dataclass(cls):
+        yield from ((field.name, _plain(described.get(field.name, ""))) for field in dataclasses.fields(cls))
 
 
 def _summary(member: object) -> str:
@@ -304,10 +302,10 @@ def _file(path: str) -> str:
     return (_HERE / path).read_text("utf-8").rstrip("\n")
 
 
-def _coverage(found: list[Operation]) -> Iterator[str]:
+def _coverage(listed: list[Operation]) -> Iterator[str]:
     yield "# The Admin API"
     yield ""
-    yield f"The {len(found)} operations that Synapse {_SYNAPSE} has under `/_synapse/admin`, with the"
+    yield f"The {len(listed)} operations that Synapse {_SYNAPSE} has under `/_synapse/admin`, with the"
     yield "call in Python and the command for each. `synadmin api --list` prints the same, for scripts with"
     yield "`-o json`."
     yield ""
@@ -316,29 +314,29 @@ def _coverage(found: list[Operation]) -> Iterator[str]:
     yield ""
     yield "| Operation | Call | Command | Since | MAS |"
     yield "|---|---|---|---|---|"
-    for one in found:
-        path = one.path.removeprefix("/_synapse/admin")
-        deprecated = f" (deprecated: use `{one.instead}`)" if one.instead else ""
+    for operation in listed:
+        path = operation.path.removeprefix("/_synapse/admin")
+        deprecated = f" (deprecated: use `{operation.instead}`)" if operation.instead else ""
         yield (
-            f"| `{one.method} {path}`{deprecated} | `{one.call}` | `synadmin {one.command}` "
-            f"| {one.since or ''} | {'yes' if one.mas else 'no'} |"
+            f"| `{operation.method} {path}`{deprecated} | `{operation.call}` "
+            f"| `synadmin {operation.command}` | {operation.since or ''} | {'yes' if operation.mas else 'no'} |"
         )
 
 
-def _mas_coverage(found: list[Operation]) -> Iterator[str]:
+def _mas_coverage(listed: list[Operation]) -> Iterator[str]:
     yield ""
     yield "## The Matrix Authentication Service"
     yield ""
-    yield f"The {len(found)} operations that the Matrix Authentication Service (MAS) {_MAS} has under"
+    yield f"The {len(listed)} operations that the Matrix Authentication Service (MAS) {_MAS} has under"
     yield f"`{MAS_ADMIN.rstrip('/')}`. `synadmin api` sends any of them. *Since* is the first MAS"
     yield "version with the operation, if it is newer than 0.10."
     yield ""
     yield "| Operation | Call | Command | Since |"
     yield "|---|---|---|---|"
-    for one in found:
-        path = one.path.removeprefix(MAS_ADMIN.rstrip("/"))
-        command = f"`synadmin {one.command}`" if one.command else ""
-        yield f"| `{one.method} {path}` | `{one.call}` | {command} | {one.since or ''} |"
+    for operation in listed:
+        path = operation.path.removeprefix(MAS_ADMIN.rstrip("/"))
+        command = f"`synadmin {operation.command}`" if operation.command else ""
+        yield f"| `{operation.method} {path}` | `{operation.call}` | {command} | {operation.since or ''} |"
 
 
 def main() -> int:

@@ -86,8 +86,8 @@ def test_media_of_a_room_is_quarantined_and_released(
     found = media.in_room(room_id)
     rows = json.loads(synadmin("media", "list", "--room", room_id, "-o", "json").stdout)
     through_library = media.quarantine_in_room(room_id)
-    out = synadmin("media", "unquarantine", "--room", room_id, "-o", "ndjson")
-    after_out = [media.get(*item).media_info.quarantined_by for item in (first, second)]
+    released = synadmin("media", "unquarantine", "--room", room_id, "-o", "ndjson")
+    quarantined_after_release = [media.get(*item).media_info.quarantined_by for item in (first, second)]
     old_path = synadmin("media", "quarantine", "--room", room_id, "--old-path", "--yes", "-o", "json")
     again = media.quarantine_in_room_old(room_id)
     synadmin("media", "unquarantine", "--room", room_id)
@@ -97,8 +97,8 @@ def test_media_of_a_room_is_quarantined_and_released(
     assert found.remote == ()
     assert [row["media"] for row in rows] == [str(second), str(first)]
     assert through_library.num_quarantined == 2
-    assert outcomes(out.stdout) == ["done", "done"]
-    assert after_out == [None, None]
+    assert outcomes(released.stdout) == ["done", "done"]
+    assert quarantined_after_release == [None, None]
     assert json.loads(old_path.stdout)[0]["num_quarantined"] == 2
     assert again.num_quarantined == 2
     assert json.loads(through_command.stdout)[0]["num_quarantined"] == 2
@@ -116,14 +116,14 @@ def test_media_of_a_user_is_quarantined_and_released(
     planned = synadmin("media", "quarantine", "--user", mallory.user_id, "--dry-run")
     untouched = [item.quarantined_by for item in media.of_user(mallory.user_id)]
     through_library = media.quarantine_of_user(mallory.user_id)
-    out = synadmin("media", "unquarantine", "--user", mallory.user_id, "-o", "ndjson")
+    released = synadmin("media", "unquarantine", "--user", mallory.user_id, "-o", "ndjson")
     nothing_left = synadmin("media", "unquarantine", "--user", mallory.user_id, "-o", "json")
     through_command = synadmin("media", "quarantine", "--user", mallory.user_id, "--yes", "-o", "json")
 
     assert "/media/quarantine" in planned.stdout
     assert untouched == [None, None, None]
     assert through_library.num_quarantined == 3
-    assert outcomes(out.stdout) == ["done"] * 3
+    assert outcomes(released.stdout) == ["done"] * 3
     assert (nothing_left.code, nothing_left.stdout) == (0, "[]\n")
     assert json.loads(through_command.stdout)[0]["num_quarantined"] == 3
     assert {item.quarantined_by for item in media.of_user(mallory.user_id)} == {homeserver.admin.user_id}
@@ -149,7 +149,7 @@ def test_protected_item_is_not_quarantined(
 
     protected = synadmin("media", "protect", logo.media_id, "-o", "json")
     refused = synadmin("media", "quarantine", str(logo), "--yes")
-    held = media.get(*logo).media_info
+    protected_info = media.get(*logo).media_info
     unprotected = synadmin("media", "unprotect", f"{logo.server_name}/{logo.media_id}", "-o", "json")
     quarantined = synadmin("media", "quarantine", str(logo), "--yes", "-o", "json")
     twice = synadmin("media", "quarantine", str(logo), "--yes", "-o", "json")
@@ -165,7 +165,7 @@ def test_protected_item_is_not_quarantined(
     assert (refused.code, refused.stdout) == (5, "")
     assert f"{logo} is protected from quarantine" in refused.stderr
     assert f"synadmin media unprotect {logo}" in refused.stderr
-    assert (held.safe_from_quarantine, held.quarantined_by) == (True, None)
+    assert (protected_info.safe_from_quarantine, protected_info.quarantined_by) == (True, None)
     assert done[2]["quarantined_by"] == homeserver.admin.user_id
     assert json.loads(twice.stdout)[0]["message"] == "already in quarantine"
     assert media.get(*logo).media_info.quarantined_by is None
@@ -211,7 +211,7 @@ def test_deleted_items_are_unknown_to_the_server(
     planned = synadmin("media", "delete", str(two), "--dry-run", "-o", "json")
     still_there = media.get(*two).media_info.media_id
     mixed = synadmin("media", "delete", "--from", str(listed), "--yes", "-o", "ndjson")
-    gone = synadmin("media", "delete", str(two), "--dry-run")
+    after_deletion = synadmin("media", "delete", str(two), "--dry-run")
     elsewhere = synadmin("media", "delete", "mxc://elsewhere.example/AbCd", "--yes")
 
     assert (through_library.deleted_media, through_library.total) == ((one.media_id,), 1)
@@ -220,7 +220,7 @@ def test_deleted_items_are_unknown_to_the_server(
     assert still_there == two.media_id
     assert outcomes(mixed.stdout) == ["done", "done", "failed"]
     assert mixed.code == 6
-    assert gone.code == 4
+    assert after_deletion.code == 4
     assert elsewhere.code == 5
     for item in (one, two, three):
         with pytest.raises(NotFoundError):
@@ -296,7 +296,7 @@ def test_remote_media_are_shown_quarantined_and_purged(
 
     info = media.get(*copies[0]).media_info
     remote = media.in_room(room_id).remote
-    kept = synadmin("media", "quarantine", str(copies[0]), "--yes", server=ours)
+    quarantined = synadmin("media", "quarantine", str(copies[0]), "--yes", server=ours)
     by_library = media.purge_remote(before_ts=info.last_access_ts or 0)
     too_early = synadmin("media", "purge-remote", "--before", "1970-01-02", server=ours)
     later = str(int(time.time() * 1000) + 10_000)
@@ -304,7 +304,7 @@ def test_remote_media_are_shown_quarantined_and_purged(
 
     assert (info.media_origin, info.upload_name, info.user_id) == (theirs.server_name, "theirs.json", None)
     assert remote == (str(copies[0]),)
-    assert kept.code == 0
+    assert quarantined.code == 0
     assert by_library.deleted == 0
     assert too_early.code == 2
     assert json.loads(purged.stdout)[0]["deleted"] == 2

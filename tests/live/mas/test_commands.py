@@ -98,11 +98,13 @@ def test_upstream_links_are_added_and_removed(mas_homeserver: MasHomeserver, run
 
 def test_registration_tokens_of_mas_are_managed(run: Run) -> None:
     name = f"summer-{secrets.token_hex(4)}"
-    made = run("registration-token", "create", name, "--uses", "3", "--expires", "2099-01-01", "-o", "json")
-    (record,) = records(made)
+    created = run(
+        "registration-token", "create", name, "--uses", "3", "--expires", "2099-01-01", "-o", "json"
+    )
+    (record,) = records(created)
     assert (record["uses_allowed"], record["expiry_time"]) == (3, 4070908800000)
-    (drawn,) = records(run("registration-token", "create", "-o", "json"))
-    assert len(drawn["token"]) == 12
+    (generated,) = records(run("registration-token", "create", "-o", "json"))
+    assert len(generated["token"]) == 12
     taken = run("registration-token", "create", name)
     assert taken.code == 5
     (changed,) = records(
@@ -139,18 +141,18 @@ def test_personal_token_for_cron_is_created_and_revoked(
         "-o",
         "json",
     )
-    (made,) = records(answer)
-    acting = type(admin)(mas_homeserver.server.url, admin.user_id, made["access_token"])
+    (created,) = records(answer)
+    acting = type(admin)(mas_homeserver.server.url, admin.user_id, created["access_token"])
     shown = synadmin("mas", "show", server=mas_homeserver.server, acting=acting)
     acting.close()
     assert shown.code == 0, shown.stderr
     listed = records(run("mas", "token", "list", "--user", admin.user_id, "-o", "json"))
-    assert made["id"] in {one["id"] for one in listed}
+    assert created["id"] in {one["id"] for one in listed}
     assert all("mpt_" not in json.dumps(one) for one in listed)
     unending = records(run("mas", "token", "list", "--unending", "-o", "json"))
-    assert made["id"] not in {one["id"] for one in unending}
-    assert run("mas", "token", "revoke", made["id"], "--yes").code == 0
-    (again,) = records(run("mas", "token", "revoke", made["id"], "--yes", "-o", "json"))
+    assert created["id"] not in {one["id"] for one in unending}
+    assert run("mas", "token", "revoke", created["id"], "--yes").code == 0
+    (again,) = records(run("mas", "token", "revoke", created["id"], "--yes", "-o", "json"))
     assert again["message"] == "already revoked"
 
 
