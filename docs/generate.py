@@ -319,7 +319,8 @@ def _coverage(listed: list[Operation]) -> Iterator[str]:
         deprecated = f" (deprecated: use `{operation.instead}`)" if operation.instead else ""
         yield (
             f"| `{operation.method} {path}`{deprecated} | `{operation.call}` "
-            f"| `synadmin {operation.command}` | {operation.since or ''} | {'yes' if operation.mas else 'no'} |"
+            f"| `synadmin {operation.command}` | {operation.since or ''} "
+            f"| {'yes' if operation.mas else 'no'} |"
         )
 
 
