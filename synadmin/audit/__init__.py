@@ -1,1 +1,1 @@
-"""Audits: rooms without control, risky accounts, failing federation; found unattended."""
+"""Audits find rooms without control, risky accounts and failing federation, and can run unattended."""

@@ -1,6 +1,6 @@
-"""What was found already: only what is not in it is news.
+"""The baseline: the findings of earlier runs. A finding that is not in the baseline is new.
 
-A JSON file, written whole or not at all, and only by a run that saw everything that it was asked to see.
+A JSON file, written completely or not at all, and only by a run that checked everything that it was to check.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,8 +18,8 @@ from synadmin.tables import as_json
 Key = tuple[str, str, str, str]
 
 _VERSION = 1
-_LARGEST = 256 * 1024 * 1024  # bytes: a file that never expires (/dev/zero) is to end in an error
-_REMEMBERED = 400  # runs: a year of nights, and some more
+_LARGEST = 256 * 1024 * 1024  # bytes: reading a file without an end (/dev/zero) must fail
+_REMEMBERED = 400  # runs: more than a year of nightly audits
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -40,10 +40,10 @@ class Baseline:
     """The findings of earlier runs.
 
     Attributes:
-        server_name: on which server; None before the first run.
+        server_name: the server; None before the first run.
         findings: the findings, by key.
         history: the runs, the oldest first.
-        update_running: the background update that was running; None for none.
+        update_running: the background update that was running; None if there was none.
         ran: when each rule ran last, in milliseconds since the epoch.
     """
 
@@ -62,12 +62,12 @@ class Baseline:
         at: int,
         update_running: str | None,
     ) -> "Baseline":
-        """Return the baseline that follows on a run.
+        """Return the new baseline after a run.
 
         Args:
             server_name: the server.
             found: the findings of the run.
-            ran: the ids of the rules that ran; what others have found earlier stays.
+            ran: the ids of the rules that ran; earlier findings of other rules stay.
             at: when it ended, in milliseconds since the epoch.
             update_running: the background update that was running.
         """
@@ -84,7 +84,7 @@ class Baseline:
         )
 
     def write(self, path: Path) -> None:
-        """Write it.
+        """Write the baseline to a file.
 
         Raises:
             SettingsError: the file cannot be written; the old one is still there.
@@ -112,10 +112,10 @@ def read(path: Path, *, may_be_missing: bool) -> Baseline:
 
     Args:
         path: the file.
-        may_be_missing: where it is not there, it is empty: this run is the first.
+        may_be_missing: read a missing file as an empty baseline: this run is the first.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: the file does not exist.
         SettingsError: it cannot be read, or is no baseline.
     """
     try:

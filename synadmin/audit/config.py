@@ -24,7 +24,7 @@ class Ignore:
     """Findings that are known and intended.
 
     Attributes:
-        until: the last day it holds; None for ever.
+        until: the last day on which the ignore applies; None: it always applies.
     """
 
     rule: str
@@ -194,7 +194,7 @@ def _severity(value: object, where: str) -> None:
 
 
 def _like(default: object, given: object, where: str) -> None:
-    """Check an option against the kind of its default."""
+    """Check that an option has the type of its default."""
     if isinstance(default, bool):
         boolean(given, where)
     elif not isinstance(given, int) or isinstance(given, bool) or given < 0:

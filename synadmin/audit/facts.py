@@ -1,6 +1,6 @@
-"""What the rules see: facts about one room, one account, the server. Gathered by ``gather``, plain data.
+"""The facts that rules check, about a room, an account or the server: plain data, read by ``gather``.
 
-A rule sees facts and nothing else: it asks no server, so it can be tested by writing the facts down.
+A rule gets only facts and sends no requests, so a test of a rule needs only facts.
 Times are in milliseconds since the epoch, lengths of time in milliseconds.
 """
 
@@ -50,13 +50,13 @@ class AccountFacts:
     """A local account.
 
     Attributes:
-        seen: when it was last used; None where it never was, or that is not recorded any more.
-        appservice: it belongs to an application service, whose use is not recorded.
-        reserved: there is no such account, and no user can register the name: the server keeps it for its
-            notices, or an application service does.
-        nameable: where there is no such account, one of this name could be made.
+        seen: when it was last used; None if it was never used, or if the use is no longer recorded.
+        appservice: it belongs to an application service: its use is not recorded.
+        reserved: there is no such account, and no user can register the name: it is reserved for server
+            notices or for an application service.
+        nameable: an account of this name could be made.
         delegated: MAS manages the accounts of this server, and its admin API cannot be used.
-        now: when this was asked.
+        now: when this was read.
     """
 
     user_id: UserId
@@ -78,17 +78,17 @@ class AccountFacts:
 
     @property
     def unseen(self) -> int:
-        """For how long it has not been used; since it was made where it never was."""
+        """For how long the account has not been used, in milliseconds; if never used, since it was made."""
         since = self.seen if self.seen is not None else self.created
         return 0 if since is None else max(0, self.now - since)
 
     @property
     def last_seen(self) -> str:
-        """When it was last used, as text."""
+        """When the account was last used, as text."""
         return "never seen" if self.seen is None else f"last seen {(time_of(self.seen) or '')[:10]}"
 
     def is_dormant(self, days: int) -> bool:
-        """Whether it can be used and was not for this number of days."""
+        """Whether the account can be used and was not used for this number of days."""
         gone = self.state in {AccountState.DEACTIVATED, AccountState.MISSING}
         return not gone and not self.appservice and self.unseen >= days * DAY
 
@@ -115,19 +115,19 @@ class RoomFacts:
     """A room of this server.
 
     Attributes:
-        view: levels, creators, join rule, and of the local users with power where they are and in which
-            state their accounts are.
+        view: levels, creators, join rule, and the memberships and accounts of the local users with
+            power.
         alias: its canonical alias.
         state_events: how many state events it has.
         accounts: the accounts of the local users with power.
-        all_creators: its view names all creators; false where only the first was asked for.
-        tombstoned: it was replaced; None where that was not asked.
+        all_creators: its view has all creators; false where only the first was read.
+        tombstoned: it was replaced; None where this was not read.
         replacement: the room that replaced it.
-        forward_extremities: how many there are; None where that was not asked.
+        forward_extremities: the number of forward extremities; None where it was not read.
         heirs: the heirs; None where there are none, or no control file was given.
-        caller: whose token it is: for whom a lost room would be regained. None where that is not known.
+        caller: the token's owner, for whom a lost room would be regained; None where that is not known.
         possible: how far this server lets an administrator go.
-        now: when this was asked.
+        now: when this was read.
     """
 
     view: RoomView
@@ -171,7 +171,7 @@ class RoomFacts:
 
     @cached_property
     def with_power(self) -> tuple[UserId, ...]:
-        """The users with a level of their own and the creators, joined or not."""
+        """The users with a separate level, and the creators, joined or not."""
         levels = self.view.levels
         creators = levels.creators if levels.version.creator_power else levels.creators[:1]
         return tuple(
@@ -182,23 +182,23 @@ class RoomFacts:
 
     @property
     def local_with_power(self) -> tuple[UserId, ...]:
-        """Those of them who are local."""
+        """The local users with a separate level, and the local creators, joined or not."""
         return tuple(user for user in self.with_power if self.view.is_local(user))
 
     @cached_property
     def holders(self) -> tuple[UserId, ...]:
-        """The local users who are joined with a level that is enough for control, whatever their accounts."""
+        """The joined local users whose level is enough for control, in whatever state their accounts are."""
         users = dict.fromkeys((*self.view.creators, *self.view.levels.listed(), *self.view.memberships))
         return tuple(user for user in users if self.view.is_local(user) and self.view.has_control(user))
 
     @cached_property
     def controllers(self) -> tuple[UserId, ...]:
-        """The local users who control it: joined, account active, their level reaches the levels' own."""
+        """The local users who control the room: joined, active, with a level that is enough for control."""
         return tuple(user for user in self.holders if self.view.account_of(user).state is AccountState.ACTIVE)
 
     @property
     def everybody_controls(self) -> bool:
-        """Whether the level that everybody has is enough for control."""
+        """Whether the default level of users is enough for control."""
         return self.view.levels.users_default >= self.view.levels.control
 
 
@@ -207,7 +207,7 @@ class TokenFacts:
     """A registration token; its text is a secret and not among the facts.
 
     Attributes:
-        label: its beginning and a little of its digest, enough to tell it from others.
+        label: its beginning and a part of its digest, enough to distinguish it from others.
         unlimited: it may be used any number of times.
         expires: when it ends; None for never.
         used: how often it was used.
@@ -269,8 +269,8 @@ class SessionFacts:
         id: its ULID.
         kind: ``client``, of an OAuth client, or ``personal``, a token that was made.
         name: its name; None where it has none.
-        user_id: as whom it acts.
-        may_be_admin: this user may ask for admin rights now.
+        user_id: the user as whom it acts.
+        may_be_admin: the user may ask for admin rights now.
         is_admin: it has the rights of a server admin.
         created: when it was made.
         expires: when it ends; None: never, or when its client ends it.
@@ -297,7 +297,7 @@ class DisagreementFacts:
 
     Attributes:
         state: ``locked`` or ``deactivated``.
-        in_mas: MAS has this state and Synapse has not; else the other way round.
+        in_mas: MAS has this state and Synapse has not; false: Synapse has it and MAS has not.
     """
 
     user_id: UserId
@@ -316,18 +316,18 @@ class ServerFacts:
 
     Attributes:
         admins: the accounts of its server admins.
-        tokens: its registration tokens that can still be used; None where it has no such thing.
+        tokens: its registration tokens that can still be used; None where they cannot be read.
         reports: the open reports.
         destinations: the other servers that cannot be reached.
-        updates_enabled: whether background updates may run.
+        updates_enabled: background updates are enabled.
         update_running: the background update that is running, None for none.
         update_at_baseline: the one that was running when the baseline was written.
-        delegation: None where that is not configured.
+        delegation: the result of the check of its name; None where the check is not configured.
         mas_sessions: the sessions at MAS that have admin rights, or that a run has made.
-        disagreements: the accounts of which MAS and Synapse say different things.
+        disagreements: the accounts whose state differs between MAS and Synapse.
         caller: the owner of the token; None where unknown.
         delegated: MAS manages the accounts, and its admin API cannot be used.
-        now: when this was asked.
+        now: when this was read.
     """
 
     server_name: str
@@ -357,7 +357,7 @@ class IgnoreFacts:
     """An entry of the configuration that ignores findings.
 
     Attributes:
-        until: the last day it holds, in ISO 8601; None for ever.
+        until: the last day on which the ignore applies, in ISO 8601; None: it always applies.
         matched: it has hidden a finding, or would have before its last day.
     """
 
@@ -372,5 +372,5 @@ Facts = RoomFacts | AccountFacts | ServerFacts | IgnoreFacts
 
 
 def has_level(level: int) -> str:
-    """Return what a user with this level has, as words of a sentence."""
+    """Return words for a sentence: what a user with this level has or is."""
     return "is a creator" if format_level(level) == "creator" else f"has power level {level}"

@@ -1,4 +1,4 @@
-"""What a rule finds."""
+"""The findings of rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Return a number that is higher the more it matters."""
+        """Return a number: the more severe, the higher."""
         return list(Severity).index(self)
 
 
@@ -33,7 +33,7 @@ class Skipped:
     """A subject that was not checked, and the reason.
 
     Attributes:
-        gone: it was deleted, or the server has no such thing: nothing was overlooked.
+        gone: it was deleted, or the server has no such thing: so no finding was missed.
     """
 
     subject: Subject
@@ -49,10 +49,10 @@ class Found:
         message: the state of the subject, in one sentence.
         fix: a command that works, or None.
         details: numbers and names behind it.
-        part: which of several findings that the rule can have about one subject: the user, where it is about
-            power in a room. A second ghost in a room is new, though the room was known for the first.
-        subject: its subject, where that is not the subject of the facts.
-        severity: how much it matters, where that is not the rule's severity.
+        part: distinguishes several findings of the rule about one subject: for power in a room, it is the
+            user. So a second ghost in a room is new, though the first one is known.
+        subject: its subject, if this is not the subject of the facts.
+        severity: how much it matters, if this is not the rule's severity.
     """
 
     message: str
@@ -87,5 +87,5 @@ class Finding:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """Return what distinguishes it from others, run after run."""
+        """Return the key that identifies the finding in every run."""
         return self.rule, self.subject.type, self.subject.id, self.part

@@ -17,7 +17,7 @@ _LARGEST = 48_000  # bytes of content: an event has 65,536, and servers add fiel
 
 
 def post(synapse: Synapse, room_id: RoomId, report: Report | Sequence[ServerReport]) -> EventId | None:
-    """Post new and solved findings as the owner of the token; nothing where there are none.
+    """Post new and solved findings as the owner of the token; without findings, post nothing.
 
     The report of several servers is one message, which also has the servers that were not audited.
 
@@ -62,7 +62,7 @@ def message(report: Report | Sequence[ServerReport]) -> dict[str, Any] | None:
         "body": "\n\n".join(body),
         "format": "org.matrix.custom.html",
         "formatted_body": "".join(formatted),
-        # It names users, but mentions none of them.
+        # The message names users, but must not notify them.
         "m.mentions": {},
     }
 
@@ -77,7 +77,7 @@ def _report_items(report: Report) -> list[tuple[str, str]]:
 
 
 def _server_items(server: ServerReport) -> list[tuple[str, str]]:
-    """Return those of a server of several, after a line about the server; nothing without news."""
+    """Return the findings of one of several servers, after a line about it; nothing if none are new."""
     items = [] if server.report is None else _report_items(server.report)
     about = [f"{server.name} (profile {server.profile})"]
     if items and server.report is not None:

@@ -1,4 +1,4 @@
-"""The commands that findings name: how a room is regained, and how its levels are changed, if at all."""
+"""The commands that findings name: to regain a room, to change its levels, to revoke an admin right."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ class WayToRegain:
     """The way in which the owner of the token would get control of a room.
 
     Attributes:
-        reach: the least that does; None where nothing does.
-        reason: why Make Room Admin alone does not; None where it does.
+        reach: the least reach that is enough; None where none is.
+        reason: why Make Room Admin alone is not enough; None where it is.
         message: the state of the room and its consequence, in a sentence.
         command: the command to run; None where none would succeed.
     """
@@ -30,8 +30,8 @@ class WayToRegain:
 
 
 def way_to_regain(facts: RoomFacts) -> WayToRegain:
-    """Return how the token's owner would get control; of any server admin, where the owner is not known."""
-    # Several rules need it, and an audit runs rules more than once: it is planned once.
+    """Return how the token's owner would get control; if the owner is not known, any server admin."""
+    # Several rules need the plan, and an audit runs rules more than once: so it is made once.
     kept = vars(facts)
     if "way_to_regain" not in kept:
         kept["way_to_regain"] = _planned(facts)
@@ -40,7 +40,7 @@ def way_to_regain(facts: RoomFacts) -> WayToRegain:
 
 
 def _planned(facts: RoomFacts) -> WayToRegain:
-    # A tenth of what an audit takes to load, and only for rooms with a finding.
+    # Loading the planner takes a tenth of the start of an audit, so it is loaded only for a finding.
     from synadmin.power.planner import plan
     from synadmin.power.steps import Plan
 
@@ -52,7 +52,7 @@ def _planned(facts: RoomFacts) -> WayToRegain:
     if planned.reach is not None:
         with_reach = command(*make_admin, "--allow", str(planned.reach))
         return WayToRegain(planned.reach, planned.reason, planned.message, with_reach)
-    # The last resort, where the room is lost; not where the token's owner is the obstacle.
+    # The last resort for a lost room; it does not help where the token's owner is the obstacle.
     lost = planned.reason in {"no-local-power", "insufficient-power"}
     replace = command("room", "replace", facts.room_id, "--admin", caller, "--dry-run")
     return WayToRegain(None, planned.reason, planned.message, replace if lost else None)
@@ -79,14 +79,14 @@ def command_to_edit(facts: RoomFacts, edit: "Edit", *words: str) -> str | None:
 
 def command_to_revoke_admin(facts: ServerFacts, user: UserId) -> str | None:
     """Return the command that revokes a user's right of a server admin; None where it would be refused."""
-    # No admin can revoke their own right, and where MAS keeps the accounts, it keeps the right, too.
+    # No admin can revoke their own right. Where MAS manages the accounts, it manages the right, too.
     if user == facts.caller or facts.delegated:
         return None
     return command("user", "admin", "revoke", user)
 
 
 def _reach_as(facts: RoomFacts, user: UserId) -> Reach | None:
-    """Return what acting as a local user takes; None where it cannot be done."""
+    """Return the reach that acting as a local user needs; None where it is impossible."""
     account = facts.view.account_of(user)
     is_active = account.state is AccountState.ACTIVE
     if user == facts.caller:

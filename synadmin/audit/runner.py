@@ -20,7 +20,7 @@ from synadmin.ids import RoomId, UserId
 F = TypeVar("F", RoomFacts, AccountFacts)
 
 SCOPES = ("rooms", "users", "server")
-_MOST_CRASHES = 10  # of one rule; then it is not run any more
+_MOST_CRASHES = 10  # of one rule: after them the rule is not run again
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def scope_of(rule: Rule) -> str | None:
 
 
 def within(rules: Iterable[Rule], scopes: Collection[str]) -> tuple[Rule, ...]:
-    """Return the rules about these scopes; all of them where there are none."""
+    """Return the rules about these scopes; all rules if no scope is given."""
     return tuple(rule for rule in rules if not scopes or scope_of(rule) in {*scopes, None})
 
 
@@ -76,14 +76,14 @@ def audit(
         gatherer: gathers the facts.
         rules: the rules to run.
         config: their options, and what is to be ignored.
-        baseline: the findings that are known already; empty where all are new.
-        count_controllers: keep who controls which rooms, which takes memory for each user.
+        baseline: the known findings; if empty, all findings are new.
+        count_controllers: store the rooms that each user controls, which takes memory.
         checked: is called with the facts about each room, account and server.
         found: is called with each new finding, in the order in which rooms, accounts and server are checked.
 
     Raises:
         SynadminError: nothing could be checked.
-        SettingsError: the baseline is another server's.
+        SettingsError: the baseline belongs to another server.
     """
     if baseline.server_name not in {None, gatherer.server_name}:
         raise SettingsError(f"the baseline is of {baseline.server_name}, and this is {gatherer.server_name}")
@@ -116,7 +116,7 @@ def _everything(gatherer: Gatherer, run: "_Run") -> Iterator[RoomFacts | Account
         SynadminError: nothing could be checked.
     """
     if run.about(RoomFacts):
-        # To be counted, every controller has to be asked about.
+        # To count rooms by controller, every controller has to be read.
         rooms = gatherer.rooms(None if run.count_controllers else run.finds, run.alike)
         yield from _as_far_as_possible(gatherer, "the rooms", rooms)
     if run.about(AccountFacts):
@@ -152,7 +152,7 @@ class _Run:
 
     @cached_property
     def order(self) -> Mapping[str, int]:
-        """The ids of the rules, and their places."""
+        """The ids of the rules with their positions."""
         return {rule.ID: place for place, rule in enumerate(self.rules)}
 
     def about(self, subject: type) -> Sequence[Rule]:
@@ -162,7 +162,7 @@ class _Run:
         return self._by_subject[subject]
 
     def finds(self, facts: RoomFacts) -> bool:
-        """Return whether a rule finds something in these facts, or crashes over them; from any thread."""
+        """Return whether a rule finds something in these facts, or crashes. Called from every thread."""
         try:
             for rule in self.about(RoomFacts):
                 for _ in rule.check(facts, self._options_of(rule)):
@@ -231,7 +231,7 @@ class _Run:
                 finding.subject.name or finding.subject.id,
             ),
         )
-        # A finding about something that was not checked may hold still.
+        # A finding about a subject that was not checked may still hold.
         solved = [
             finding
             for key, finding in baseline.findings.items()

@@ -1,7 +1,8 @@
-"""All accounts of the server from its user list, in some 50 bytes each.
+"""All accounts of the server from its user list, in about 50 bytes each.
 
-The list is asked for rather than each account, and not only to save requests: an account asked for by itself
-tells its last use only for the last 28 days (Synapse's ``user_ips_max_age``).
+The list is read instead of each account. This saves requests, and the list has the last use of an account
+even if it was more than 28 days ago. A request for the single account does not (Synapse's
+``user_ips_max_age``).
 """
 
 from array import array
@@ -17,7 +18,7 @@ from synadmin.http.paging import Page
 from synadmin.ids import UserId
 
 FEW = 1000
-"""On a server of so many accounts and fewer, each account is asked for its rooms."""
+"""On a server with at most this many accounts, the rooms of each account are read."""
 
 _NEVER = -1
 _MOST = 2**63 - 1
@@ -31,12 +32,12 @@ def all_accounts(synapse: Synapse) -> Iterator[User]:
 
 
 def read_accounts(synapse: Synapse, account_count: Future[int]) -> "AccountIndex":
-    """Read the user list; the first page sets ``account_count``, 0 where it is small (:data:`FEW`).
+    """Read the user list; the first page sets ``account_count``, to 0 on a small server (:data:`FEW`).
 
-    Where there is no first page, it is not set.
+    Without a first page, it is not set.
 
     Raises:
-        SynadminError: the server does not say.
+        SynadminError: the server answered with an error.
     """
 
     def users() -> Iterator[User]:
@@ -45,7 +46,7 @@ def read_accounts(synapse: Synapse, account_count: Future[int]) -> "AccountIndex
                 total = page.total or 0
                 account_count.set_result(total if total > FEW else 0)
             yield from page.records()
-            del page  # has megabytes, and the next one is read now
+            del page  # frees megabytes before the next page is read
 
     return AccountIndex(users())
 
@@ -94,7 +95,7 @@ class AccountIndex:
                 | _GUEST * user.is_guest
                 | _SHADOW_BANNED * user.shadow_banned
             )
-            del user  # is a part of its page, which it would keep
+            del user  # would keep its whole page in memory
         self.users = tuple(names) if len(names) <= FEW else None
 
     def __len__(self) -> int:

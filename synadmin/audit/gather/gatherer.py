@@ -1,11 +1,11 @@
 """From the server to the facts, with few requests: one a room, and one or two for each local user with power.
 
-A room costs its power levels. Who is where comes from the rooms of the users, asked for once each, and not
-from the rooms' member lists, which grow. Where there are as many accounts as rooms, a room with few state
-events costs all of its state instead, which tells who is in it. The user list tells all of an account but
-whether it is suspended or an application service's: an account is asked about by itself only where a finding
-depends on it. More is asked of a room only where a finding depends on it or the answers contradict each
-other, and of all rooms alike on a server that is small enough for it not to matter.
+Of each room, the power levels are read. Who is in a room comes from the rooms of each user, read once, and
+not from the member lists of the rooms, which grow. Where there are as many accounts as rooms, the whole
+state of a room with few state events is read instead: it has the members. The user list has all of an account
+except whether it is suspended and whether it belongs to an application service: a single account is read only
+where a finding depends on it. More of a room is read only where a finding depends on it or where answers
+contradict each other; on a small server, it is read of all rooms.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -52,13 +52,13 @@ class Gatherer:
         """Create it; no request is sent yet.
 
         Args:
-            prefetcher: the way to the server, and what was asked already.
+            prefetcher: sends the requests, and has the answers to the first ones.
             needs: the needs of the rules.
             until: the time of the monotonic clock, in seconds, at which the run ends.
             delegation: checks whether the server's name leads to it.
             update_at_baseline: the background update that was running when the baseline was written.
-            without: local accounts that the checks of rooms take for deactivated.
-            heirs: says who takes over a room soon, by a control file; None without such a file.
+            without: local accounts that the checks of rooms treat as deactivated.
+            heirs: returns the heirs who take over a room soon, by a control file; None without such a file.
         """
         self.coverage = Coverage(needs, until=until)
         self._prefetcher = prefetcher
@@ -74,7 +74,7 @@ class Gatherer:
         """The owner of an access token.
 
         Raises:
-            ConnectError: the time is up before the server says so.
+            ConnectError: the time is up before the server has answered.
         """
         try:
             return self.coverage.awaited(self._prefetcher.owner)
@@ -100,9 +100,10 @@ class Gatherer:
         """Check all rooms, one after the other; what could not be checked is in ``coverage``.
 
         Args:
-            finds: whether a rule finds something in the facts about a room; from any thread. Without it,
-                every user with power is asked about.
-            alike: whether the rules find the same in two facts about a room; from any thread.
+            finds: returns whether a rule finds something in the facts about a room; called from every thread.
+                Without it, every user with power is read.
+            alike: returns whether the rules find the same in two facts about a room; called from every
+                thread.
 
         Raises:
             NotPermittedError: the token is not a server admin's.
@@ -195,7 +196,7 @@ class Gatherer:
             except GaveUpError:
                 self.coverage.skip(self._itself, f"the {need}: gave up after {FAILURES} failures in a row")
             except (NotSupportedError, RefusedError) as error:
-                # RefusedError: MAS manages the accounts, and its admin API is not there for us.
+                # RefusedError: MAS manages the accounts, and its admin API cannot be used.
                 self.coverage.skip(self._itself, f"the {need}: {error}", gone=True)
             except SynadminError as error:
                 if is_fatal(error):
@@ -211,7 +212,7 @@ class Gatherer:
 
     @cached_property
     def _parts(self) -> dict[Need, Future[dict[str, Any]]]:
-        """The parts of the server's facts that the rules need, being asked for."""
+        """The futures of the server's facts that the rules need."""
         asker = ServerAsker(self._synapse, now=self.coverage.now)
         options = self.coverage.needs.options
         return {
@@ -220,6 +221,6 @@ class Gatherer:
 
 
 def _set_no_count(account_count: Future[int], _: Future[AccountIndex]) -> None:
-    """Set 0 where no page has set the count: the list cannot be read, or too many requests failed before."""
+    """Set the count to 0 if no page has set it: the list was not read, or too many requests failed before."""
     if not account_count.done():
         account_count.set_result(0)

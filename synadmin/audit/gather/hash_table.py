@@ -11,7 +11,7 @@ _EMPTY = 0
 class HashTable:
     """A table of numbers by 64-bit hashes. Threads may read while one writes.
 
-    Two ids that share a hash are taken for the same: with a million ids the odds are one in thirty million.
+    Two ids that share a hash count as the same id: with a million ids the odds are one in thirty million.
     """
 
     def __init__(self) -> None:
@@ -19,14 +19,14 @@ class HashTable:
         self._count = 0
 
     def __contains__(self, digest: object) -> bool:
-        """Whether there is a number."""
+        """Whether the hash has a number."""
         return isinstance(digest, int) and self.get(digest) is not None
 
     def __len__(self) -> int:
         return self._count
 
     def get(self, digest: int) -> int | None:
-        """Return a number; None where there is none."""
+        """Return the number of a hash; None where there is none."""
         digests, numbers = self._slots
         place = self._place(digests, digest or 1)
         return None if digests[place] == _EMPTY else numbers[place]
@@ -39,7 +39,7 @@ class HashTable:
         numbers[place] = number
         if digests[place] != _EMPTY:
             return
-        # Last of all: from here on others see it.
+        # This comes last: from here on other threads see the entry.
         digests[place] = digest
         self._count += 1
         if self._count > _FULL * len(digests):

@@ -1,21 +1,21 @@
-"""How many requests may be under way at once: fewer where the server becomes slow."""
+"""Limits the requests at the same time: fewer where the server becomes slow."""
 
 import threading
 import time
 
-_SLOW = 0.5  # seconds on average; what takes less is not slow, whatever it took before
-_SLOWER = 4.0  # times as long as this server has taken at its best
-_WEIGHT = 0.1  # of the newest answer in the average
-_FIRST = 16  # answers before anything is concluded from them
+_SLOW = 0.5  # seconds on average; a shorter time is never slow
+_SLOWER = 4.0  # times the best average of this server
+_WEIGHT = 0.1  # the weight of the newest answer in the average
+_FIRST = 16  # answers before the limit is changed for the first time
 _AT_FIRST = 2  # requests at once
 
 
 class ConcurrencyLimiter:
     """The limit of requests at the same time.
 
-    Begins with few, so that it is known how quick the server is when it is not pressed, and is doubled from
-    there. Halved where answers take much longer than at their best, since more at once would only make the
-    server's own users wait longer; raised again one by one.
+    The limit begins low, to measure how fast the server answers without load. Then it is doubled. It is
+    halved where answers take much longer than at best, since more requests would only make the server's users
+    wait. After that, it is raised one by one.
     """
 
     def __init__(self, most: int) -> None:
@@ -24,13 +24,13 @@ class ConcurrencyLimiter:
         self._was_slow = False
         self._under_way = 0
         self._free = threading.Condition()
-        self._average = 0.0  # of the answers since the limit was changed, the newest counting most
-        self._answers = 0  # since then
-        self._enough = _FIRST  # of them, until it may be changed again
+        self._average = 0.0  # of the times of answers since the limit was changed, weighted
+        self._answers = 0  # since the limit was changed
+        self._enough = _FIRST  # answers after which the limit may be changed again
         self._best = 0.0
 
     def begin(self) -> float:
-        """Wait for a free place; return when there was one."""
+        """Wait until a request may be sent; return the time by the monotonic clock."""
         with self._free:
             while self._under_way >= self.limit:
                 self._free.wait()
@@ -38,7 +38,7 @@ class ConcurrencyLimiter:
         return time.monotonic()
 
     def end(self, began: float) -> None:
-        """Record that the answer has come."""
+        """Record that the answer to a request has come."""
         took = time.monotonic() - began
         with self._free:
             self._under_way -= 1

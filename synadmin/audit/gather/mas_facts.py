@@ -1,6 +1,6 @@
 """The facts that the Matrix Authentication Service (MAS) has: its admins, sessions with admin rights, states.
 
-Nothing is asked where Synapse manages the accounts.
+Where Synapse manages the accounts, no request is sent.
 """
 
 from collections.abc import Iterator
@@ -29,10 +29,10 @@ class MasAsker:
 
     @classmethod
     def of(cls, synapse: Synapse, *, now: int) -> "MasAsker | None":
-        """Return what asks MAS; None where Synapse manages the accounts.
+        """Return the reader of facts; None where Synapse manages the accounts.
 
         Raises:
-            RefusedError: MAS does, and its admin API cannot be used.
+            RefusedError: MAS manages the accounts, and its admin API cannot be used.
         """
         if synapse.mas is None:
             return None
@@ -77,7 +77,7 @@ class MasAsker:
             yield self._session(personal, "personal", personal.attributes.actor_user_id)
 
     def disagreements(self) -> Iterator[DisagreementFacts]:
-        """Yield the accounts that are locked or deactivated on one side alone."""
+        """Yield the accounts that are locked or deactivated only in MAS or only in Synapse."""
         at_synapse = {state: set[str]() for state in ("deactivated", "locked")}
         for account in all_accounts(self._synapse):
             for state, names in at_synapse.items():
@@ -96,7 +96,7 @@ class MasAsker:
                     yield found
 
     def _disagreement(self, user_id: UserId, state: str) -> DisagreementFacts | None:
-        """Ask both again: a job of MAS may have run meanwhile. None where MAS does not know the account."""
+        """Read both again: a job of MAS may have run meanwhile. None where MAS does not know the account."""
         try:
             record = self._mas.users.by_username(localpart_of(user_id)).attributes
             here = bool(getattr(self._synapse.users.get(user_id), state))

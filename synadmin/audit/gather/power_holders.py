@@ -1,7 +1,7 @@
-"""The users with power: whether they exist, in which state they are, and which rooms they are in.
+"""The users with power: whether their accounts exist, the state of these, and the rooms of the users.
 
-Each is asked about once a run, in however many rooms they hold power. The answers are kept flat and small,
-since a server may have a hundred thousand such users: 64 bits of a hash stand for an id.
+Each user is read once a run, even with power in many rooms. The answers are stored in little memory, since a
+server may have a hundred thousand such users: a hash of 64 bits stands for an id.
 """
 
 import threading
@@ -24,13 +24,13 @@ from synadmin.parallel import Pool
 from synadmin.power.room import Account, AccountState
 
 _STATES = tuple(AccountState)
-# One of each: a server has many users, and few of them differ in this.
+# Shared objects save memory: a server has many users, but few different accounts of this kind.
 _ACCOUNTS = {
     (state, shadow_banned): Account(state, shadow_banned)
     for state in AccountState
     for shadow_banned in (False, True)
 }
-_SHADOW_BANNED, _APPSERVICE, _RESERVED, _UNNAMEABLE = 8, 16, 32, 64  # above the numbers of the states
+_SHADOW_BANNED, _APPSERVICE, _RESERVED, _UNNAMEABLE = 8, 16, 32, 64  # bits above the numbers of the states
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class PowerHolders:
     """The users with power that this run has read. Methods may be called from every thread.
 
     Attributes:
-        without: the local accounts that are taken for deactivated, and the hashes of the rooms they are in.
+        without: the local accounts that are treated as deactivated, with the hashes of their rooms.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class PowerHolders:
         self.without = {user: frozenset(map(hash, rooms)) for user, rooms in (without or {}).items()}
         self._synapse = synapse
         self._accounts = accounts
-        self._users: tuple[UserId, ...] | None = None  # all of them, where each is asked for its rooms
+        self._users: tuple[UserId, ...] | None = None  # all local users, where the rooms of each one are read
         self.server_name = server_name
         self._now = now
         self._lock = threading.Lock()
         self._asking: dict[tuple[str, UserId], Future[None]] = {}
-        # By user: the number of their account's state, with flags, and the place where their rooms end.
+        # By user: the number of the account's state, with flags, and the place where the user's rooms end.
         self._states = HashTable()
         self._places = HashTable()
         self._ends = array("Q")
@@ -82,10 +82,10 @@ class PowerHolders:
         self._joined: Counter[int] = Counter()
 
     def get(self, user: UserId) -> PowerHolder:
-        """Return a user, asked about now unless that was done before.
+        """Return a user, who is read now unless this was done before.
 
         Raises:
-            MatrixError: the server does not say.
+            MatrixError: the server answered with an error.
         """
         flags = self._states.get(hash(user))
         if flags is None:
@@ -95,13 +95,13 @@ class PowerHolders:
         return self._holder(user, flags, self._entry(user))
 
     def listed(self, user: UserId) -> PowerHolder:
-        """Return a user by the user list; an account that the list lacks is asked for.
+        """Return a user from the user list; an account that the list lacks is read by itself.
 
-        The list tells neither who is suspended nor who belongs to an application service. Both are taken for
-        not so.
+        The list shows neither suspended users nor users of application services. Both are assumed to be
+        false.
 
         Raises:
-            MatrixError: the server does not say.
+            MatrixError: the server answered with an error.
         """
         entry = None if self.is_asked(user) or user in self.without else self._entry(user)
         if entry is None:
@@ -118,10 +118,10 @@ class PowerHolders:
         )
 
     def is_in(self, user: UserId, room_id: RoomId) -> bool:
-        """Return whether a user is joined to a room; their rooms are asked for unless that was done before.
+        """Return whether a user is joined to a room; the user's rooms are read unless this was done before.
 
         Raises:
-            MatrixError: the server does not say.
+            MatrixError: the server answered with an error.
         """
         digest, place = hash(room_id), self._place(user)
         start, end = self._span(place)
@@ -129,7 +129,7 @@ class PowerHolders:
         return found < end and self._digests[found] == digest
 
     def known_rooms(self, user: UserId) -> int:
-        """Return how many rooms a user is joined to; 0 where that was not asked for."""
+        """Return how many rooms a user is joined to; 0 where this was not read."""
         place = self._places.get(hash(user))
         if place is None:
             return 0
@@ -148,14 +148,14 @@ class PowerHolders:
                 answer = self._synapse.users.memberships(user).memberships
             except NotFoundError:
                 answer = {}
-            # Most are "leave", which is what is assumed.
+            # Most memberships are "leave", so this is assumed.
             known = {room: how for room, how in answer.items() if how not in {"join", "leave"}}
             self._memberships[user] = known
         return known.get(room_id, "leave")
 
     @property
     def has_list(self) -> bool:
-        """Whether the user list is there."""
+        """Whether the user list was read."""
         return self._accounts.done()
 
     def is_asked(self, user: UserId) -> bool:
@@ -182,7 +182,7 @@ class PowerHolders:
         self._everyone = [pool.submit(self._place, user) for user in self._users or ()]
 
     def local_members(self, room_id: RoomId) -> int | None:
-        """Return how many local users are joined to a room; None where not all of them were asked."""
+        """Return how many local users are joined to a room; None where the rooms of some were not read."""
         if self._users is None:
             return None
         if self._complete is None:
@@ -192,11 +192,11 @@ class PowerHolders:
         return self._joined[hash(room_id)] if self._complete else None
 
     def number_without(self, room_id: RoomId) -> int:
-        """Return how many of the users that are taken for deactivated are joined to a room."""
+        """Return how many of the users that are treated as deactivated are joined to a room."""
         return sum(hash(room_id) in rooms for rooms in self.without.values())
 
     def in_other_rooms(self, listed: Container[int]) -> tuple[UserId, ...] | None:
-        """Return the accounts in a room that is not in ``listed``; None where not all were asked for."""
+        """Return the accounts in a room that is not in ``listed``; None if some rooms were not read."""
         if self._users is None:
             return None
         places = ((user, self._places.get(hash(user))) for user in self._users)
@@ -231,7 +231,7 @@ class PowerHolders:
             del self._asking[key]
 
     def _place(self, user: UserId) -> int:
-        """Return the number of a user, who is asked for their rooms unless that was done before."""
+        """Return the number of a user, whose rooms are read unless this was done before."""
         place = self._places.get(hash(user))
         if place is None:
             self._once("rooms", user, lambda: self._read_rooms(user))
@@ -258,17 +258,17 @@ class PowerHolders:
                 self._joined.update(digests)
             self._digests.extend(digests)
             self._ends.append(len(self._digests))
-            # Last of all: from here on others see it.
+            # This comes last: from here on other threads see the entry.
             self._places.set(hash(user), len(self._ends) - 1)
 
     def _asked_flags(self, user: UserId) -> int:
-        """Return what the server says of an account, as flags above the number of its state."""
+        """Read an account, and return its flags and the number of its state."""
         if server_name_of(user) != self.server_name:
             return _STATES.index(AccountState.ACTIVE)
         entry = self._entry(user)
         if user in self.without or (entry is not None and entry.deactivated):
             return _STATES.index(AccountState.DEACTIVATED)
-        # The list does not tell who is suspended, and accounts that it lacks may be new.
+        # The list does not show who is suspended, and accounts that it lacks may be new.
         try:
             details = self._synapse.users.get(user)
         except NotFoundError:
@@ -280,7 +280,7 @@ class PowerHolders:
         return flags | _APPSERVICE * (details.appservice_id is not None)
 
     def _flags_of_name(self, user: UserId) -> int:
-        """Whether no user can register this name: it is reserved, or not valid."""
+        """Return the flags of a name that no user can register: it is reserved, or not valid."""
         try:
             self._synapse.lookup.username_available(user[1:].partition(":")[0])
         except (ServerError, RateLimitedError):
@@ -312,12 +312,12 @@ class PowerHolders:
 def with_holders(
     facts: RoomFacts, holders: Mapping[UserId, PowerHolder], is_in: Callable[[UserId], bool]
 ) -> RoomFacts:
-    """Return the facts about a room with these users in them, and with whether they are in it."""
+    """Return the facts about a room with the accounts of these users, and with whether they are joined."""
     return with_accounts(facts, holders, _memberships(facts, holders, is_in))
 
 
 def with_memberships(facts: RoomFacts, users: Iterable[UserId], is_in: Callable[[UserId], bool]) -> RoomFacts:
-    """Return the facts about a room with whether these users are in it."""
+    """Return the facts about a room with whether these users are joined."""
     return with_accounts(facts, {}, _memberships(facts, users, is_in))
 
 
@@ -341,7 +341,7 @@ def with_accounts(
         memberships = facts.view.memberships
     levels = facts.view.levels
     view = replace(facts.view, memberships=memberships, accounts=planned)
-    # Worked out once for a room, and not again for each user that is added.
+    # The levels are computed once for a room, and not again for each user that is added.
     vars(view)["levels"] = levels
     return replace(facts, view=view, accounts=accounts)
 

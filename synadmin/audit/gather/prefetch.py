@@ -16,14 +16,14 @@ from synadmin.ids import RoomId, UserId
 from synadmin.parallel import Pool
 from synadmin.power.events import POWER_LEVELS
 
-_AHEAD = 8  # rooms whose levels are asked for, for each request that may be under way
+_AHEAD = 8  # rooms whose levels are requested, for each request that may be sent at the same time
 
 
 class Prefetcher:
     """Sends the first requests of an audit early, through the pool of the whole run.
 
     Attributes:
-        synapse: the server, made for reading much.
+        synapse: the client, configured for many reads.
         pool: runs the jobs.
         owner: the owner of the token.
     """
@@ -32,7 +32,7 @@ class Prefetcher:
         """Ask for the owner of the token; no other request is sent yet."""
         self.synapse = synapse.fast(ConcurrencyLimiter(concurrency))
         self.pool = Pool(concurrency, gives_up=True)
-        # Pages have megabytes, and memory that a thread has freed serves that thread alone.
+        # Pages have megabytes, and only the thread that freed memory uses it again: so one thread reads them.
         self._lister = Pool(1)
         self.owner: Future[UserId] = self.pool.submit(self.synapse.transport.owner)
         self._pages: Iterator[Page[Room]] | None = None
@@ -40,7 +40,7 @@ class Prefetcher:
         self._levels: dict[RoomId, Future[RoomState]] = {}
 
     def begin(self) -> None:
-        """Ask for the list of rooms, and for the levels of the first of them."""
+        """Request the list of rooms, and the levels of the first rooms."""
         if self._pages is None:
             self._pages = self.synapse.rooms.list().pages()
             self._page = self._lister.submit(self._first_page, self._pages)
@@ -55,17 +55,17 @@ class Prefetcher:
         return page
 
     def levels(self, room_id: RoomId, *, all_state: bool = False) -> RoomState:
-        """Return a room's power levels, asked for before or now.
+        """Return a room's power levels, requested before or now.
 
         Args:
             room_id: the room.
             all_state: read all of its state, where nothing was read before.
 
         Raises:
-            SynadminError: the server does not say.
+            SynadminError: the server answered with an error.
         """
         begun = self._levels.pop(room_id, None)
-        # A job that waits for its turn may wait for the thread that asks here.
+        # A job in the queue may be waiting for this thread: it is cancelled, and the request sent here.
         if begun is not None and not begun.cancel():
             return begun.result()
         return self.synapse.rooms.state(room_id, type=None if all_state else POWER_LEVELS)

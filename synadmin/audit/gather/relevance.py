@@ -23,8 +23,8 @@ def looks_replaced(levels: PowerLevels) -> bool:
 def may_have_more_creators(facts: RoomFacts) -> bool:
     """Whether creators who are not known yet might change the findings.
 
-    Those of this server do where another local user is in the room, and at most one is known to control it;
-    those of other servers where one of theirs is in a room of ours.
+    Local creators might, if the room has more local members than controllers, and at most one active
+    controller. Creators of other servers might, if a room of ours has members of other servers.
     """
     view = facts.view
     if facts.is_ours and view.joined_members > view.joined_local_members:
@@ -36,7 +36,7 @@ def may_have_more_creators(facts: RoomFacts) -> bool:
 def may_be_regained(facts: RoomFacts, options: Mapping[str, Any], controllers: Sequence[UserId]) -> bool:
     """Whether a finding may name the command that regains the room, if these local users control it.
 
-    So it is where all of them are away, or it is only one.
+    It may, if all of them are inactive, or if there is only one.
     """
     if not facts.is_ours or facts.is_for_server_notices:
         return False

@@ -1,4 +1,4 @@
-"""The current state of a room, asked for as far as it is needed."""
+"""The current state of a room, read as far as it is needed."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,7 +9,7 @@ from synadmin.power.events import MEMBER
 class RoomEvents:
     """The current state of a room, read by event type, each type once, or all at once.
 
-    Synapse before 1.127 answers with all of the state whatever is asked for; that is kept then.
+    Synapse before 1.127 always answers with all of the state; then all of it is kept.
 
     Attributes:
         is_complete: all of the state is known.
@@ -23,13 +23,13 @@ class RoomEvents:
         """
         self._ask = ask
         self._events: dict[str, list[StateEvent]] = {}
-        # Of the member events no more than this is kept: they are many.
+        # Of the member events only this is kept: there are many.
         self._memberships: dict[str, str] | None = None
         self._count = 0
         self.is_complete = False
 
     def single(self, event_type: str) -> StateEvent | None:
-        """Return the event of a type of which a room has no more than one."""
+        """Return the event of a type with an empty state key."""
         if event_type not in self._events and not self.is_complete:
             self._read(event_type)
         return next((event for event in self._events.get(event_type, ()) if not event.state_key), None)
@@ -41,7 +41,7 @@ class RoomEvents:
         return self._memberships or {}
 
     def count(self) -> int:
-        """Return how many state events there are."""
+        """Return the number of state events."""
         self.read_all()
         return self._count
 

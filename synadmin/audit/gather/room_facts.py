@@ -1,7 +1,7 @@
-"""One room, from start to end: its state, its members, and what else the rules need.
+"""Reading one room: its state, its members, and all other facts that the rules need.
 
 Membership, join rule and federation come from the state of the room and from the rooms of its users. The
-counts of the room list come from Synapse's statistics, which may be off, missing or old. They are used only
+counts of the room list come from Synapse's statistics, which may be wrong, missing or old. They are used only
 where nothing contradicts them.
 """
 
@@ -29,13 +29,13 @@ from synadmin.power.levels import RoomVersion
 from synadmin.power.room import AccountState, Reach, RoomView
 
 FEW_ROOMS = 250
-"""On a server of so many rooms and fewer, each room is asked for everything."""
+"""On a server with at most this many rooms, everything is read of each room."""
 
 FEW_EVENTS = 20
-"""All state of a room with so many events and fewer takes no more than three requests for a part of it."""
+"""To read all state of a room with at most this many events costs no more than three smaller requests."""
 
 SAMPLE = 8
-"""Of so many rooms, one is asked about by its users, who may be in rooms that the list lacks."""
+"""One in this many rooms is read through the rooms of its users, which the list may lack."""
 
 _RESTRICTED = frozenset({"restricted", "knock_restricted"})
 _SOME = 5  # local members
@@ -58,14 +58,15 @@ class Asker:
         """Create it; no request is sent yet.
 
         Args:
-            prefetcher: the way to the server, and what was asked already.
+            prefetcher: sends the requests, and has the answers to the first ones.
             coverage: the needs of the rules, and the subjects checked and skipped.
             holders: the users with power.
             caller: the owner of the token.
-            finds: whether a rule finds something in the facts about a room; from any thread. Where it is
-                given, accounts are asked about only as far as a finding depends on them; else all are.
-            alike: whether the rules find the same in two facts about a room; from any thread.
-            accounts: how many the server has, where each is not asked for its rooms.
+            finds: returns whether a rule finds something in the facts about a room; called from every thread.
+                With it, an account is read only if a finding depends on it; without it, all are read.
+            alike: returns whether the rules find the same in two facts about a room; called from every
+                thread.
+            accounts: the number of accounts of the server; 0 where the rooms of each account are read.
         """
         self.synapse = prefetcher.synapse
         self.holders = holders
@@ -79,19 +80,19 @@ class Asker:
         self._lock = threading.Lock()
 
     def facts(self, room: Room) -> RoomFacts:
-        """Return the facts about a listed room, once the user list is there.
+        """Return the facts about a listed room, once the user list was read.
 
         Raises:
-            MatrixError: the server does not say.
+            MatrixError: the server answered with an error.
         """
         begun = self.begin(room)
         return begun if isinstance(begun, RoomFacts) else self.finished(begun)
 
     def begin(self, room: Room) -> "RoomFacts | Unfinished":
-        """Return the facts about a listed room, unfinished where they need a user list that is not there yet.
+        """Return the facts about a listed room, unfinished where they need the user list before it was read.
 
         Raises:
-            MatrixError: the server does not say.
+            MatrixError: the server answered with an error.
         """
         if self.holders.without:
             room = self._without(room)
@@ -120,21 +121,21 @@ class Asker:
     def _full_state_is_cheaper(self) -> bool:
         """Whether all state of a small room costs less than its levels and the rooms of its users with power.
 
-        It does not where accounts are fewer than rooms: they are asked for their rooms once each.
+        With fewer accounts than rooms it does not: the rooms of each account are read only once.
         """
         total = self.coverage.total_rooms
         return total is not None and self._number_of_accounts >= total
 
     def _has_few_events(self, room: Room) -> bool:
-        """Whether all state of a room is a short answer, by the room list; findings do not depend on it.
+        """Whether all state of a room is probably a short answer; findings do not depend on it.
 
-        Where another server made the room, the state may not be complete yet, and the answer would wait.
+        If another server made the room, its state may not be complete yet, and the request would wait.
         """
         made_here = room.creator is not None and server_name_of(room.creator) == self.server_name
         return made_here and 0 < (room.state_events or 0) <= FEW_EVENTS
 
     def _without(self, room: Room) -> Room:
-        """Return a room with its members counted without the users who are taken for deactivated."""
+        """Return a room with the number of its members without users who are treated as deactivated."""
         number = self.holders.number_without(room.room_id)
         joined, local = (
             None if count is None else max(0, count - number)
@@ -146,7 +147,7 @@ class Asker:
         """Return the facts about a room that the room list lacks.
 
         Raises:
-            MatrixError: the server does not say.
+            MatrixError: the server answered with an error.
         """
         events = RoomEvents(lambda _: self.synapse.rooms.state(room_id))
         count = events.count()
@@ -168,14 +169,14 @@ class Asker:
         facts = self._of_state(reader)
         if facts.view.in_room and not self.holders.has_list:
             facts = self._without_list(reader, facts)
-            # When they were last used only the list tells.
+            # Only the list has the last use of accounts.
             if facts.holders or facts.everybody_controls or not reader.creators_known:
                 return Unfinished(reader, facts)
             return self._completed(reader, facts)
         return self.finished(Unfinished(reader, facts))
 
     def _without_list(self, reader: RoomReader, facts: RoomFacts) -> RoomFacts:
-        """Ask who of the local users with power is in the room."""
+        """Read which of the local users with power are in the room."""
 
         def placed(facts: RoomFacts) -> RoomFacts:
             return with_memberships(facts, self._users(facts), reader.is_in)
@@ -183,19 +184,19 @@ class Asker:
         facts = placed(facts)
         if reader.creators_known or facts.holders or Need.CREATORS not in self.coverage.needs:
             return facts
-        # Where no user is known to control it, this is asked in any case.
+        # Where no user is known to control the room, the creators are read in any case.
         return placed(replace(facts, view=replace(facts.view, creators=reader.creators(facts.view.creators))))
 
     def finished(self, unfinished: "Unfinished") -> RoomFacts:
         """Return the facts about a room, with the user list.
 
         Raises:
-            MatrixError: the server does not say.
+            MatrixError: the server answered with an error.
         """
         reader, facts = unfinished.reader, unfinished.facts
         if not facts.view.in_room:
             return self._with_needs(reader, facts)
-        # In a room of version 12 much depends on each creator, and mostly there is only one.
+        # In a room of version 12, much depends on each creator, and most rooms have only one.
         if self._finds is None or facts.view.levels.version.creator_power:
             return self._completed(reader, facts)
         listed = {user: self.holders.listed(user) for user in self._users(facts)}
@@ -204,7 +205,7 @@ class Asker:
         return self._with_accounts_that_matter(facts) if self._finds(facts) else facts
 
     def _completed(self, reader: RoomReader, facts: RoomFacts) -> RoomFacts:
-        """Ask about all local users with power, and for what the rules need."""
+        """Read all local users with power, and the other facts that the rules need."""
         users = {user: self.holders.get(user) for user in self._users(facts)}
         facts = with_holders(facts, users, reader.is_in)
         return self._with_needs(reader, self._counted(reader, facts))
@@ -213,9 +214,9 @@ class Asker:
         return self.caller, *facts.local_with_power
 
     def _with_enough_accounts(self, facts: RoomFacts) -> RoomFacts:
-        """Ask about users who control the room until it is certain that it need not be regained.
+        """Read users who control the room until it is certain that the room need not be regained.
 
-        Until then a user who was not asked about counts as suspended. Those in many rooms come first.
+        Until then, a user who was not read counts as suspended. Users in many rooms come first.
         """
         options = self.coverage.needs.options.get(Need.WAY_TO_REGAIN)
         if options is None or not may_be_regained(facts, options, ()):
@@ -237,13 +238,13 @@ class Asker:
     def _with_accounts_that_matter(self, facts: RoomFacts) -> RoomFacts:
         """Read all accounts with power but one, where findings are the same if that one is suspended.
 
-        This user has no control. Where a user has none, it makes no difference to the rules whether the
-        account is an application service's.
+        This user has no control. For such a user, the rules do not depend on whether the account belongs to
+        an application service.
         """
         unknown = [user for user in self._users(facts) if not self.holders.is_asked(user)]
         if len(unknown) != 1 or unknown[0] in facts.holders:
             return self._with_all_accounts(facts)
-        # Other rooms may have asked about them since these facts began.
+        # These users may have been read for other rooms since these facts were begun.
         users = self._users(facts)
         now = with_accounts(facts, {user: self.holders.get(user) for user in users if user not in unknown})
         if (now.accounts, now.view.accounts) != (facts.accounts, facts.view.accounts):
@@ -270,14 +271,14 @@ class Asker:
         creators: tuple[UserId, ...] = (room.creator,) if room.creator else ()
         in_version_12 = RoomVersion.of(room.version or "1").creator_power
         reader.creators_known = bool(creators) and not in_version_12
-        # The list counts no member, and there are no levels: a room that its last local user has left.
+        # No member in the list, and no power levels: the last local user has left the room.
         is_left = (
             levels is None and room.joined_local_members == self.holders.local_members(room.room_id) == 0
         )
         if is_left:
             reader.creators_known = True
         elif levels is None or not creators or (in_version_12 and self._looks_at_creators):
-            # Without its first event the room has no state, which is dropped with the last local user.
+            # A room without a create event has no state: Synapse drops it when the last local user leaves.
             is_left = levels is None and reader.events.single(CREATE) is None
             creators = reader.creators(creators)
         listed = room.joined_local_members
@@ -290,7 +291,7 @@ class Asker:
                 power_levels_sender=None if levels is None else levels.sender,
                 join_rule=room.join_rules,
                 server_name=self.server_name,
-                # Until they are counted: at least one, as there is state.
+                # Until the members are counted: at least one, since the room has state.
                 joined_local_members=0 if is_left else max(listed or 0, 1),
                 joined_members=room.joined_members or 0,
                 needs_levels=levels is None and not is_left and self.synapse.make_room_admin_needs_levels,
@@ -310,12 +311,12 @@ class Asker:
 
     @property
     def asks_everything(self) -> bool:
-        """Whether the server is so small that each room is asked for everything."""
+        """Whether the server is so small that everything is read of each room."""
         total = self.coverage.total_rooms
         return total is not None and total <= FEW_ROOMS
 
     def _counted(self, reader: RoomReader, facts: RoomFacts) -> RoomFacts:
-        """Return the facts with the right number of members, where the list may have a wrong one."""
+        """Return the facts with the right number of members, if the number in the list may be wrong."""
         listed = reader.room.joined_local_members
         exact = reader.local_members()
         if exact is None:
@@ -357,14 +358,14 @@ class Unfinished:
 
 
 def _ask_for_creators(reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
-    """Ask for all creators of a room of version 12 or later, where those not known may matter."""
+    """Read all creators of a room of version 12 or later, where unknown ones may change the findings."""
     if reader.creators_known or not may_have_more_creators(facts):
         return facts
     return _with_all_creators(reader, facts)
 
 
 def _ask_for_owners(reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
-    """Ask for all creators of a room of version 12 or later whose first one is not active in it."""
+    """Read all creators of a room of version 12 or later whose first creator is not active in it."""
     view = facts.view
     if reader.creators_known or not view.levels.version.creator_power:
         return facts
@@ -383,7 +384,7 @@ def _with_all_creators(reader: RoomReader, facts: RoomFacts) -> RoomFacts:
 def _ask_for_foreign_controllers(
     reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]
 ) -> RoomFacts:
-    """Ask whether users of other servers who would control a room of ours are in it."""
+    """Read whether users of other servers with the level for control are in a room of ours."""
     view = facts.view
     users = [
         user
@@ -397,7 +398,7 @@ def _ask_for_foreign_controllers(
 
 
 def _ask_for_local_members(reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
-    """Ask for some local members by name, where all of them have control."""
+    """Read some local members, where every member has control."""
     if not facts.everybody_controls:
         return facts
     facts = reader.with_members(facts)
@@ -439,7 +440,7 @@ def _ask_what_regaining_takes(reader: RoomReader, facts: RoomFacts, options: Map
 
 
 def _ask_for_tombstone(reader: RoomReader, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
-    """Ask whether the room was replaced, where it looks like it."""
+    """Read whether the room was replaced, where its levels look like it."""
     everywhere = reader.asks_everything or options.get("look_at_every_room")
     if not everywhere and not looks_replaced(facts.view.levels):
         return facts
@@ -451,12 +452,12 @@ def _ask_for_tombstone(reader: RoomReader, facts: RoomFacts, options: Mapping[st
 
 
 def _ask_for_size(reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
-    """Count the state events, where the list cannot be right."""
+    """Count the state events, where the number in the list cannot be right."""
     return facts if facts.state_events else replace(facts, state_events=reader.events.count())
 
 
 def _ask_for_extremities(reader: RoomReader, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
-    """Count the forward extremities, where that is asked for."""
+    """Count the forward extremities, where the option says so."""
     if not options.get("look_at_extremities"):
         return facts
     count = reader.synapse.rooms.forward_extremities(facts.room_id).count
@@ -473,4 +474,4 @@ ASK: Mapping[Need, Callable[[RoomReader, RoomFacts, Mapping[str, Any]], RoomFact
     Need.SIZE: _ask_for_size,
     Need.EXTREMITIES: _ask_for_extremities,
 }
-"""How each need of a rule about rooms is asked for, in this order."""
+"""The functions that read each need of the rules about rooms, in this order."""

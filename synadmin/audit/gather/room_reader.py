@@ -1,4 +1,4 @@
-"""Read what the rules need of one room."""
+"""Reads the facts of one room that the rules need."""
 
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -22,9 +22,9 @@ class RoomReader:
         events: its state.
         has_few_events: all of its state is a short answer.
         reads_all: all of its state is read in one request; it names the members.
-        asks_everything: each room is asked for everything.
+        asks_everything: everything is read of each room.
         creators_known: all its creators are known.
-        members: the joined users; None where that was not asked for.
+        members: the joined users; None where they were not read.
     """
 
     synapse: Synapse
@@ -49,19 +49,19 @@ class RoomReader:
         if user in self.holders.without:
             return "leave"
         if not self.events.is_complete:
-            # Synapse before 1.145 does not know: the room's own member events have it.
+            # Synapse before 1.145 does not list memberships: the room's member events have them.
             with suppress(NotSupportedError):
                 return self.holders.membership(user, self.room.room_id)
         return self.events.memberships().get(user, "leave")
 
     def local_members(self) -> int | None:
-        """Return how many local users are joined; None where that was not asked for."""
+        """Return how many local users are joined; None where they were not read."""
         if self.reads_all and self.events.is_complete:
             return sum(server_name_of(user) == self.holders.server_name for user in self.joined())
         return self.holders.local_members(self.room.room_id)
 
     def joined(self) -> frozenset[UserId]:
-        """Return the joined users, without those who are taken for deactivated."""
+        """Return the joined users, without those who are treated as deactivated."""
         if self.members is None:
             if self.events.is_complete:
                 how = self.events.memberships()

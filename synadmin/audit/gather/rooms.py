@@ -1,4 +1,4 @@
-"""All rooms of a server: each is checked by one worker, and they come in the order of the list."""
+"""Reading all rooms of a server: one worker reads each room; the results have the order of the list."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -20,9 +20,9 @@ from synadmin.parallel import FAILURES, GaveUpError
 
 T = TypeVar("T")
 
-_BEGUN = 4  # rooms, for each request that may be under way
-_WAITING = 500  # rooms that are kept until the user list is there
-_CHECKED_AGAIN = 20  # rooms that are asked for by themselves before the list is said to lack them
+_BEGUN = 4  # rooms that are begun, for each request that may be sent at the same time
+_WAITING = 500  # rooms that wait for the user list, at most
+_CHECKED_AGAIN = 20  # rooms that are searched in the list again before they are reported as missing
 
 
 class RoomGatherer:
@@ -47,7 +47,7 @@ class RoomGatherer:
         self._pool = prefetcher.pool
         self._coverage = coverage
         self._accounts = accounts
-        # 0 for a small server. With many accounts, rooms that do not depend on the list do not wait for it.
+        # 0 on a small server. With many accounts, only rooms that depend on the user list wait for it.
         self._account_count = account_count
         self._caller = caller
         self._without = without
@@ -96,13 +96,13 @@ class RoomGatherer:
     def _begin(
         self, subject: Subject, ask: Callable[[T], RoomFacts | Unfinished], about: T
     ) -> Iterator[RoomFacts]:
-        """Start to read a room; yield the facts about the oldest room that was started, when enough are."""
+        """Begin to read a room; when enough rooms are begun, yield the facts about the oldest of them."""
         self._begun.append((subject, self._pool.submit(ask, about)))
         if len(self._begun) >= _BEGUN * self._pool.size:
             yield from self._next()
 
     def _finish_waiting(self, asker: Asker) -> Iterator[RoomFacts]:
-        """Finish the rooms that depend on the user list, once it is there."""
+        """Finish the rooms that depend on the user list, once the list was read."""
         self._coverage.awaited(self._accounts)
         while self._waiting:
             subject, unfinished = self._waiting.popleft()
@@ -120,7 +120,7 @@ class RoomGatherer:
         )
 
     def _next(self) -> Iterator[RoomFacts]:
-        """Yield the facts about the room that was begun first; where there are none, it is skipped."""
+        """Yield the facts about the room that was begun first; a room without facts is skipped."""
         subject, future = self._begun[0]
         try:
             facts = self._coverage.awaited(future)
@@ -143,7 +143,7 @@ class RoomGatherer:
             yield from self._next()
 
     def _rooms(self) -> Iterator[Room]:
-        """Walk the list of rooms while its next page is on its way."""
+        """Walk the list of rooms; the next page is requested meanwhile."""
         page = self._prefetcher.next_page()
         while (current := self._coverage.awaited(page)) is not None:
             self._coverage.total_rooms = current.total
@@ -170,7 +170,7 @@ class RoomGatherer:
     # Rooms that users have joined and the list lacks
 
     def _unlisted(self, holders: PowerHolders, asker: Asker) -> Iterator[RoomFacts]:
-        """Check the rooms that the list lacks: it comes from statistics that may be off or damaged."""
+        """Read the rooms that the list lacks: it comes from statistics that may be wrong or damaged."""
         self._coverage.awaited(self._accounts)
         self._coverage.awaited(self._pool.submit(holders.local_members, RoomId("")))
         users: Iterable[UserId] | None = holders.in_other_rooms(self._listed)
@@ -189,7 +189,7 @@ class RoomGatherer:
             self._coverage.skip(
                 self._itself,
                 f"the room list lacks {rooms_} that users have joined (such as {lacking[0]}): Synapse's room "
-                "statistics are off or incomplete. These rooms were checked; others may be missing",
+                "statistics are wrong or incomplete. These rooms were checked; others may be missing",
             )
 
     def _rooms_of(self, users: Iterable[UserId]) -> tuple[RoomId, ...]:
@@ -217,7 +217,7 @@ class RoomGatherer:
             return ()
 
     def _is_lacking(self, room: RoomId, number: int) -> bool:
-        """Whether the list still lacks a room, which may have been made while the list was read."""
+        """Whether the list still lacks a room; the room may have been made while the list was read."""
         if number > _CHECKED_AGAIN:
             return True
         page = self._pool.submit(next, self._synapse.rooms.list(search=room).pages(), None)

@@ -1,4 +1,4 @@
-"""The facts about the server itself, each asked for where a rule needs it."""
+"""The facts about the server itself, each read where a rule needs it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -64,7 +64,7 @@ class ServerAsker:
     def _tokens_of_mas(self) -> tuple[TokenFacts, ...] | None:
         try:
             mas = MasAsker.of(self._synapse, now=self._now)
-        except RefusedError:  # reported once, where the sessions are asked for
+        except RefusedError:  # reported once, where the sessions are read
             return None
         if mas is None:
             return None
@@ -78,7 +78,7 @@ class ServerAsker:
         return {} if mas is None else {"mas_sessions": tuple(mas.sessions())}
 
     def mas_accounts(self, _options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the accounts of which MAS and Synapse say different things."""
+        """Return the accounts whose state differs between MAS and Synapse."""
         mas = MasAsker.of(self._synapse, now=self._now)
         return {} if mas is None else {"disagreements": tuple(mas.disagreements())}
 
@@ -127,9 +127,9 @@ class ServerAsker:
                 )
 
     def updates(self, _options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return whether background updates may run, and which is running."""
+        """Return whether background updates are enabled, and which one is running."""
         status = self._synapse.background_updates.status()
-        # With several databases the first that has one stands for all.
+        # With several databases, only the first one with a running update counts.
         running = next((update.name for update in status.current_updates.values()), None)
         return {"updates_enabled": status.enabled, "update_running": running}
 
@@ -154,14 +154,15 @@ ASK: Mapping[Need, Callable[[ServerAsker, Mapping[str, Any]], dict[str, Any]]] =
     Need.MAS_SESSIONS: ServerAsker.mas_sessions,
     Need.MAS_ACCOUNTS: ServerAsker.mas_accounts,
 }
-"""How each need of a rule about the server is asked for."""
+"""The methods that read each need of the rules about the server."""
 
 
 def labels_of(tokens: Iterable[str]) -> dict[str, str]:
     """Return a label for each registration token that identifies it without revealing it.
 
-    Of each four characters one is seen, from the beginning, and one hexadecimal digit of the digest: too few
-    to find out the rest of a short token by trying. Where labels are still alike, a number tells them apart.
+    For every four characters, the label has one character of the token, from the beginning, and one
+    hexadecimal digit of the digest: too few to guess the rest of a short token. Where labels are the same, a
+    number distinguishes them.
     """
     labels = {}
     alike: Counter[str] = Counter()

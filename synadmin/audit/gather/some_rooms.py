@@ -1,4 +1,4 @@
-"""Some rooms, looked at as an audit looks at all: one request a room, and two for each user with power."""
+"""Read some rooms as an audit reads all: one request a room, and two for each user with power."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ from synadmin.parallel import Pool
 
 T = TypeVar("T")
 
-_BEGUN = 4  # rooms, for each request that may be under way
+_BEGUN = 4  # rooms that are begun, for each request that may be sent at the same time
 
 
 def look_at(
@@ -28,13 +28,13 @@ def look_at(
     *,
     all_creators: bool,
 ) -> Iterator[Future[T]]:
-    """Yield for each room, in order, the future of what ``ask`` makes of the facts about it.
+    """Yield for each room, in order, the future of the result of ``ask`` for the facts about it.
 
     Args:
-        prefetcher: the way to the server.
+        prefetcher: sends the requests.
         rooms: the rooms.
-        ask: may ask for more; it runs in the threads of the pool.
-        all_creators: ask for the additional creators of every room of version 12, one more request each.
+        ask: is called with the facts in a thread of the pool; may send more requests.
+        all_creators: read the additional creators of every room of version 12, with one more request each.
 
     Raises:
         NotPermittedError: the token is not a server admin's.

@@ -1,4 +1,4 @@
-"""The report of an audit, and the forms it can be written in: one module a form, with a ``write``."""
+"""The report of an audit, and its formats: one module for each format, with a ``write``."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ class Report:
         server_name: the audited server.
         started_at: when it began, in milliseconds since the epoch.
         finished_at: when it ended, in milliseconds since the epoch.
-        checked: how many of what were checked: ``{"rooms": 120, "users": 37, …}``.
+        checked: how many subjects of each kind were checked: ``{"rooms": 120, "users": 37, …}``.
         skipped: subjects that were not checked. With any, the report is partial, unless the subjects were
             deleted.
         findings: the findings, and whether each is new.
@@ -71,7 +71,7 @@ class Report:
         history: earlier runs, oldest first, without this one.
         controllers: the checked rooms that each local user controls; empty unless they were to be counted.
         rules: the ids of the rules that ran, whether or not they found anything.
-        version: of the shape of the JSON report.
+        version: the version of the JSON report's shape.
     """
 
     server_name: str
@@ -89,7 +89,7 @@ class Report:
 
     @property
     def amounts(self) -> list[str]:
-        """The numbers of checked subjects: ``120 rooms``, ``1 user``, ``the server``."""
+        """The numbers of checked subjects as text: ``120 rooms``, ``1 user``, ``the server``."""
         return [
             "the server"
             if what == "server"

@@ -1,7 +1,7 @@
 """The report as a page: one file that loads nothing.
 
-Everything from the server is escaped by Jinja2. Should that ever fail, the page's Content-Security-Policy
-lets no script run but its own, and fetches nothing.
+Everything from the server is escaped by Jinja2. If that ever fails, the page's Content-Security-Policy
+still runs only its own script, and loads nothing.
 """
 
 import base64
@@ -30,7 +30,7 @@ _LOST: Final = "no-local-control"
 _REGAIN: Final = ["synadmin", "room", "make-admin"]
 _ALLOW: Final = {"": 0, "impersonate": 1, "reactivate": 2}
 _USERS_SHOWN: Final = 15
-_SQUARES: Final = 60  # rooms of a user that the map shows
+_SQUARES: Final = 60  # rooms of a user that the map shows, at most
 _RUNS_SHOWN: Final = 60
 _RUNS_HEIGHT: Final = 120  # pixels of the tallest column
 
@@ -116,7 +116,7 @@ def write_all(servers: Sequence[ServerReport], out: TextIO) -> None:
     environment = _environment()
     rows = [_row(environment, number, server) for number, server in enumerate(servers, start=1)]
     template = environment.from_string(_resource("html_all.jinja"))
-    # A rendered template: all that is not ours in it is escaped.
+    # This is a rendered template: all text from the server is escaped.
     content = Markup(template.render(rows=rows, severities=_SEVERITIES))  # noqa: S704
     _write_page(environment, f"{len(servers)} servers", content, out)
 
@@ -134,7 +134,7 @@ def _row(environment: Environment, number: int, server: ServerReport) -> ServerR
 
 
 def _write_page(environment: Environment, title: str, content: Markup, out: TextIO) -> None:
-    # Our own, and as they are: the policy lets only them run, and knows them by their hashes.
+    # Style and script are our own, and not escaped: the policy allows only them, by their hashes.
     style, script = (Markup(_resource(name)) for name in ("html.css", "html.js"))  # noqa: S704
     page = environment.from_string(_resource("html_page.jinja")).render(
         title=title,
@@ -170,7 +170,7 @@ def _section(environment: Environment, report: Report, *, prefix: str = "", part
         runs_height=_RUNS_HEIGHT,
         rules=[(rule.ID, summary(rule)) for rule in RULES if rule.ID in found],
     )
-    # A rendered template: all that is not ours in it is escaped.
+    # This is a rendered template: all text from the server is escaped.
     return Markup(text)  # noqa: S704
 
 
@@ -181,7 +181,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        # What reorders or hides text is spelled out here as everywhere; what is markup is our own.
+        # Characters that reorder or hide text are written out, as everywhere; only our own markup stays.
         finalize=lambda value: safe_text(value) if type(value) is str else value,
     )
     environment.filters["time"] = lambda at: time_of(at) or "-"
@@ -270,7 +270,7 @@ def _people(controllers: Mapping[UserId, Sequence[ControlledRoom]]) -> list[Cont
 
 
 def _runs(report: Report, counts: Mapping[Severity, int]) -> list[Bar]:
-    """Return a column for each run, this one last; none where there is nothing to compare it with."""
+    """Return a column for each run, this one last; none if there is no earlier run."""
     if not report.history:
         return []
     runs = [*((run.at, run.counts) for run in report.history), (report.finished_at, counts)][-_RUNS_SHOWN:]

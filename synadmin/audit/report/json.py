@@ -1,4 +1,4 @@
-"""The report as one JSON object: the shape that scripts may rely on, with a version of its own."""
+"""The report as one JSON object: scripts may rely on its shape, which has a separate version."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO

@@ -1,7 +1,7 @@
 """The report as Markdown, for an issue, a wiki, or a message.
 
-As in a table, only what is new is shown. Names and reasons are others' words: in the source nothing of
-them is markup, links or mentions included.
+As in a table, only new findings are shown. Names and reasons come from other users: they are escaped, so that
+they contain no markup, no links and no mentions.
 """
 
 import io
@@ -62,17 +62,17 @@ def write_all(servers: Sequence[ServerReport], out: TextIO) -> None:
         if server.report is not None:
             section = io.StringIO()
             write(server.report, section)
-            # Of what servers and users have written no line begins with a number sign that is not escaped.
+            # Only our headings begin with an unescaped number sign: text from servers and users is escaped.
             out.write("\n" + re.sub(r"^#", "##", section.getvalue(), flags=re.MULTILINE))
 
 
 def escaped(text: str) -> str:
-    """Return text that means itself in Markdown."""
+    """Return text escaped for Markdown."""
     return _MARKUP.sub(r"\\\1", safe_text(text))
 
 
 def code(text: str) -> str:
-    """Return text as code, in which nothing but the fence and a table's line has a meaning."""
+    """Return text as Markdown code, where only backquotes and a table's line need care."""
     text = safe_text(text).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     pad = " " if "`" in text else ""

@@ -79,10 +79,10 @@ def _write(reports: Sequence[tuple[_Labels, Report]], out: TextIO) -> None:
 
 
 def _by_rule(report: Report, findings: Iterable[Finding]) -> list[_Sample]:
-    """Count findings by rule and severity, with all that the report has a number for."""
+    """Count findings by rule and severity, for all rules that ran."""
     found = {(item.finding.rule, str(item.finding.severity)) for item in report.findings}
     without = {error.rule for error in report.errors} | {rule for rule, _ in found}
-    # A rule that ran and found nothing has a 0: a rule that did not run has no line.
+    # A rule that ran without findings has a 0; a rule that did not run has no line.
     silent = {
         (rule.ID, str(rule.SEVERITY)) for rule in RULES if rule.ID in report.rules and rule.ID not in without
     }

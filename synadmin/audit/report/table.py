@@ -1,6 +1,6 @@
-"""The report for people, on a terminal or in the mail that cron sends: nothing at all where nothing is new.
+"""The report for people, on a terminal or in the mail that cron sends. It is empty if nothing is new.
 
-A finding is a sentence and a command, which no column is wide enough for; so each has lines of its own.
+A finding is a sentence and a command, too long for a column; so each is on a separate line.
 """
 
 import io
@@ -68,7 +68,7 @@ def _lines(report: Report, new: list[Finding]) -> Iterator[str]:
 
 
 def summary(report: Report, new: list[Finding]) -> str:
-    """Return the numbers in a line."""
+    """Return the numbers of a report in a line."""
     parts = []
     for severity in reversed(Severity):
         number = sum(finding.severity is severity for finding in new)
@@ -83,7 +83,7 @@ def summary(report: Report, new: list[Finding]) -> str:
 
 
 def named(subject: Subject) -> str:
-    """Return what people call a subject, and its id."""
+    """Return the name of a subject, if it has one, and its id."""
     return subject.id if subject.name is None else f"{subject.name} ({subject.id})"
 
 

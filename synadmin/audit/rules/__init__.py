@@ -1,8 +1,8 @@
-"""The rules of the audit, one module each: its docstring is its page, ``check`` yields what it finds.
+"""The rules of the audit, one module each. Its docstring is its page, its ``check`` yields findings.
 
 A rule is pure: facts in, findings out. It declares its ``ID``, its ``SEVERITY``, its ``SUBJECT`` (which facts
-it takes), its ``NEEDS`` (facts that cost requests of their own) and its ``OPTIONS`` with their defaults;
-``enabled`` among them says that it is off by default. The engine adds id, severity and subject to what
+it takes), its ``NEEDS`` (facts that cost separate requests) and its ``OPTIONS`` with their defaults;
+the option ``enabled`` means that the rule is off by default. The engine adds id, severity and subject to what
 ``check`` yields.
 """
 

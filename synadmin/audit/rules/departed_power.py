@@ -54,7 +54,7 @@ def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
         if state is AccountState.MISSING:
             continue
         fix = None
-        # Creators are in no list that could be changed.
+        # A creator has no level that could be changed.
         if user in view.levels.listed():
             edit = Edit(users={user: None})
             fix = command_to_edit(facts, edit, "room", "demote", facts.room_id, user)

@@ -62,7 +62,7 @@ def _fix(facts: RoomFacts) -> str | None:
         edit, words = Edit(events={POWER_LEVELS: _ADMIN}), ["--event", POWER_LEVELS, str(_ADMIN)]
     fix = command_to_edit(facts, edit, "room", "set-power", facts.room_id, *words)
     level = max(_ADMIN, view.levels.control)
-    # Where no member would keep control, one gets a level of their own: the one who runs this, at best.
+    # Where no member would keep control, a member gets a separate level: if possible, the token's owner.
     for user in sorted(view.known_local_members, key=lambda user: (user != facts.caller, user)):
         if fix is None and view.account_of(user).state is AccountState.ACTIVE:
             given = replace(edit, users={user: level})

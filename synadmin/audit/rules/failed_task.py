@@ -4,7 +4,7 @@ Deleting rooms, purging history and redacting a user's events are such tasks. Sy
 
 Why it matters
 
-The deletion of the room was started, but the room still exists.
+For example, the deletion of a room was started, but the room still exists.
 
 What it shows
 

@@ -1,6 +1,6 @@
 """A room whose heirs take over soon: all who control it are inactive.
 
-The heirs stand in a control file, see [Control as code](control.md). The rule runs where `--control FILE`
+The heirs are in a control file, see [Control as code](control.md). The rule runs where `--control FILE`
 names the file. It finds rooms with heirs whose controllers have been inactive for a long time: they will be
 notified, they were notified, or the heirs are due.
 

@@ -2,8 +2,8 @@
 
 Why it matters
 
-The room takes up space in the database, and no user reads it. Where it was a room of this server only, nobody
-can join it again.
+The room takes up space in the database, and no user reads it. Where it was a room of this server only, no
+user can join it again.
 
 What it shows
 

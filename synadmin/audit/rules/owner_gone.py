@@ -13,8 +13,8 @@ active.
 
 Why it matters
 
-What needs more than any power level, as lowering an admin with the same level, is impossible without a
-creator. In rooms that Synapse makes in version 12 that includes the next upgrade.
+Some actions need more than any power level, such as lowering an admin with the same level. They are
+impossible without a creator. In rooms that Synapse makes in version 12 that includes the next upgrade.
 
 What it shows
 
@@ -104,5 +104,5 @@ def _fix(facts: RoomFacts) -> str | None:
     upgrade = ["room", "upgrade", facts.room_id, "--to-version", facts.view.version, "--creator", caller]
     if caller not in able:
         return command(*upgrade, "--allow", "impersonate")
-    # Their own upgrade would make the room theirs alone.
+    # Their own upgrade would leave them as the only creator.
     return None if facts.view.levels.is_creator(caller) or not others else command(*upgrade)

@@ -46,7 +46,7 @@ def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
     [alone] = facts.controllers
     yield Found(
         message=f"Only {alone} controls the room; it has {members} local members.",
-        # The token's owner is no second user where they are the one.
+        # If the token's owner is the only controller, the command would change nothing.
         fix=None if alone == facts.caller else way_to_regain(facts).command,
         details={"user_id": alone, "local_members": members},
     )

@@ -9,7 +9,7 @@ The user keeps the lost rights until the session ends.
 
 What it shows
 
-    A session of @bob:example.org (nightly audit) has admin rights, and the user may not have them.
+    A session of @bob:example.org (nightly audit) has admin rights, but the user may no longer be an admin.
     (details: user_id, session, kind)
 
 How to fix it
@@ -41,7 +41,8 @@ def check(facts: ServerFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
         name = f" ({session.name})" if session.name else ""
         yield Found(
             subject=session.subject,
-            message=f"A session of {session.user_id}{name} has admin rights, and the user may not have them.",
+            message=f"A session of {session.user_id}{name} has admin rights, "
+            "but the user may no longer be an admin.",
             fix=command("user", "admin", "revoke", session.user_id),
             details={"user_id": session.user_id, "session": session.id, "kind": session.kind},
         )

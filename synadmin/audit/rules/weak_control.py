@@ -4,8 +4,8 @@ That is the level that `m.room.power_levels` needs in this room. The option `lev
 
 Why it matters
 
-Moderators have 50 by convention. Where less is enough to change the power levels, users with a little trust
-have all of it: they can raise themselves up to their own level's limit, and lower others.
+Moderators have 50 by convention. Where less is enough to change the power levels, users whom you trust a
+little can do too much: they can raise others up to their own level, and lower users below it.
 
 What it shows
 
