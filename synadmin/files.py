@@ -221,7 +221,7 @@ def _open_lock(path: Path, setting: str | None) -> int:
     if stat.S_ISREG(status.st_mode) and _is_trusted(status):
         return descriptor
     os.close(descriptor)
-    reason = "belongs to another user" if stat.S_ISREG(status.st_mode) else "is no ordinary file"
+    reason = "belongs to another user" if stat.S_ISREG(status.st_mode) else "is not a regular file"
     raise _cannot("make the lock", path, PermissionError(1, reason), setting)
 
 

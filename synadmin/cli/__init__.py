@@ -1,1 +1,1 @@
-"""The command line. click lives here and nowhere else."""
+"""The command line. Only this package uses click."""

@@ -1,4 +1,4 @@
-"""Run a command line that was kept, as a run of its own: for ``journal resume`` and ``apply``."""
+"""Run a stored command line as a new run: for ``journal resume`` and ``apply``."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +19,7 @@ def run_again(invocation: "Invocation", command: "Sequence[str]", output: "Outpu
     """Run a command line, and return its exit code.
 
     Args:
-        flags: ``--dry-run``, ``--yes``.
+        flags: options to add: ``--dry-run``, ``--yes``.
 
     Raises:
         SynadminError: the command failed.

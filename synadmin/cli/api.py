@@ -21,8 +21,8 @@ _PATH = re.compile(r"/[!-~]*\Z")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-class _Api(Command):
-    """Names ``--query`` where ``-q``, its name until now, is given a part of the query."""
+class _ApiCommand(Command):
+    """Suggests ``--query`` where ``-q``, its former name, has a query parameter."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given = list(args)
@@ -35,7 +35,7 @@ class _Api(Command):
             raise
 
 
-@click.command(cls=_Api)
+@click.command(cls=_ApiCommand)
 @click.argument("method", required=False)
 @click.argument("path", required=False)
 @click.option(
@@ -64,8 +64,8 @@ def api(
 
     The request carries the configured token.
 
-    PATH begins with / and is percent-encoded: the room #club:example.org is %23club:example.org in it. What
-    changes something goes into the journal; nothing is asked.
+    PATH begins with / and is percent-encoded: the room #club:example.org is %23club:example.org in it. You
+    are not asked before a change. Changes are written to the journal.
 
     Paths that begin with /api/admin/v1/ go to the admin API of the Matrix Authentication Service. --list
     shows each operation of both with its call in Python and its command; -o and --columns go with it.
@@ -78,7 +78,7 @@ def api(
             -d '{"block": true}'
         synadmin api --list -o json
     """
-    del yes  # nothing is asked: who types the request itself has said so
+    del yes  # no question: the user has typed the request itself
     if lists:
         if method is not None:
             raise UsageError("--list takes no METHOD and PATH")
@@ -132,7 +132,7 @@ def _send(
 
 
 def _print(answer: bytes) -> None:
-    """Print an answer: byte for byte, but for what a terminal would obey."""
+    """Print an answer unchanged; on a terminal, control characters are escaped."""
     from synadmin.tables import safe_json
 
     if not is_terminal(sys.stdout):
@@ -146,7 +146,7 @@ def _print(answer: bytes) -> None:
 
 
 def _target(path: str, pairs: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
-    """Return the path, and the query from it and from the options."""
+    """Return the path, and the query parameters of the path and of the options."""
     missing = re.search(r"\{\w*\}", path)
     if missing is not None:
         raise UsageError(f"PATH has {missing[0]} in it: put the value there, percent-encoded")

@@ -82,12 +82,12 @@ _SEARCH = {
     "Unknown user": "`synadmin user find TEXT` searches in user ids and display names",
     "Room ": "`synadmin room list --search TEXT` searches in names and aliases",
 }
-"""What to do next, by Synapse's words for what is not there."""
+"""Hints for "not found" errors, by the beginning of Synapse's message."""
 _WIDEST_HELP = 80  # columns
 
 
 def _help_width() -> int:
-    """Return the width of help, as click finds it: click imports shutil for that, and shutil half a dozen."""
+    """Return the width of help. click uses shutil for this, whose import is slow."""
     try:
         columns = int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size().columns
     except (ValueError, OSError):
@@ -117,12 +117,12 @@ def app(context: click.Context) -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and exit with its exit code."""
     if sys.stdin is None:
-        # The shell has closed it (`<&-`): no person can answer, and nothing comes in.
+        # The shell has closed it (`<&-`): there is no input, and no person can answer.
         sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
     if sys.stdout is None:
-        # The shell has closed it (`>&-`). What is printed goes nowhere, and not into the next file opened.
+        # The shell has closed it (`>&-`). The output is dropped; it must not go into the next opened file.
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -133,7 +133,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _run(arguments, invocation)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has closed the pipe (`| head`); Python would complain again when it closes stdout.
+        # The reader has closed the pipe (`| head`). Python would raise again when it closes stdout.
         sys.stdout = None
         code = EXIT_DONE
     except OSError as error:
@@ -144,10 +144,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         try:
             sys.stdout.flush()
         except OSError:
-            # A full disk, for instance: Python would try once more, and show a traceback.
+            # A full disk, for example: Python would try again, and show a traceback.
             sys.stdout = None
     except KeyboardInterrupt:
-        # While another error was being printed.
+        # Interrupted while an error was printed.
         code = EXIT_INTERRUPTED
         _print_error(invocation, "interrupted", _after_interruption(invocation))
     invocation.end(code)
@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str] | None, invocation: Invocation) -> int:
-    """Run the command line and return its exit code, after telling what went wrong."""
+    """Run the command line, print its error, and return its exit code."""
     try:
         result = app.main(args=arguments, prog_name="synadmin", standalone_mode=False, obj=invocation)
     except SynadminError as error:
@@ -178,10 +178,10 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         hint = usage_hint(error, arguments)
         message = error.format_message().replace("not a valid integer range", "not a whole number")
         message = message.replace("is not in the range x>=1", "is too small: write 1 or more")
-        if message.startswith("Invalid value for '["):  # click's name for an argument that may be left out
+        if message.startswith("Invalid value for '["):  # click's name for an optional argument
             message = message.replace("[", "", 1).replace("]", "", 1)
         if hint is not None and hint.startswith("did you mean"):
-            message = message.partition(" Did you mean")[0]  # click has similar names, as --from for --force
+            message = message.partition(" Did you mean")[0]  # click's own suggestion, such as --force
         _print_error(invocation, message, hint)
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt) as interruption:
@@ -189,14 +189,14 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         _print_error(invocation, f"interrupted{done}", _after_interruption(invocation))
         return EXIT_INTERRUPTED
     except SystemExit as leaving:
-        # The sandbox leaves so where it was stopped by a signal; click with 1 where a reader has gone,
-        # which is none of ours.
+        # The sandbox exits like this after a signal. click exits with 1 where the reader has closed the pipe:
+        # that is not an error.
         return leaving.code if isinstance(leaving.code, int) and leaving.code != EXIT_FAILED else EXIT_DONE
     return result if isinstance(result, int) else EXIT_DONE
 
 
 def _hint_of(error: SynadminError, invocation: Invocation) -> str | None:
-    """Return what to do about an error: its own hint, or one by the words of Synapse."""
+    """Return the hint for an error: its own hint, or one for Synapse's message."""
     if isinstance(error, NotAuthenticatedError) and error.errcode == "M_UNKNOWN_TOKEN":
         return _where_the_token_is(invocation) or error.hint
     if error.hint is not None:
@@ -209,7 +209,7 @@ def _hint_of(error: SynadminError, invocation: Invocation) -> str | None:
 
 
 def _where_the_token_is(invocation: Invocation) -> str | None:
-    """Return what to do about an invalid token that `synadmin login` does not replace; None where it does."""
+    """Return the hint for an invalid token that `synadmin login` does not replace; None where it does."""
     source = invocation.settings.token_source
     if source is None or invocation.command == "login":
         return None
@@ -217,7 +217,7 @@ def _where_the_token_is(invocation: Invocation) -> str | None:
 
 
 def _changes_made(invocation: Invocation) -> str | None:
-    """Print what the run may have changed before it failed, whatever the error is about."""
+    """Return a hint about the changes that the run may have made before it failed; None without changes."""
     journal = vars(invocation).get("journal")
     if journal is None or not journal.changes:
         return None
@@ -230,7 +230,7 @@ def _changes_made(invocation: Invocation) -> str | None:
 
 
 def _after_interruption(invocation: Invocation) -> str | None:
-    """Print what the run may have changed, and the command that continues it."""
+    """Return a hint about possible changes of an interrupted run, and the command that continues it."""
     changes = _changes_made(invocation)
     if changes is None or not invocation.journal.is_resumable:
         return changes
@@ -239,7 +239,7 @@ def _after_interruption(invocation: Invocation) -> str | None:
 
 def _print_error(invocation: Invocation, message: str, hint: str | None) -> None:
     if invocation.verbose > 1:
-        # Its last line has words of the server's in it.
+        # Made safe: the last line of the traceback can contain text of the server.
         import traceback
 
         invocation.warn(traceback.format_exc().rstrip())

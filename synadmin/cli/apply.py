@@ -18,7 +18,7 @@ from synadmin.text import option_words
 
 _COMMANDS = (["room", "make-admin"], ["user", "offboard"], ["control", "apply"])
 _NOT_IN_PLANS = frozenset({"profile", "env_file", "homeserver", "yes", "save_plan"})
-"""The options that are for the person who applies a plan: a file must not choose where the token goes."""
+"""Options that a plan must not contain: a file must not choose the server that gets the token."""
 
 
 @click.command(cls=Command)
@@ -29,8 +29,8 @@ _NOT_IN_PLANS = frozenset({"profile", "env_file", "homeserver", "yes", "save_pla
 def apply(invocation: Invocation, file: str, *, dry_run: bool, yes: bool, output: Output) -> int:
     """Apply a plan that was saved with --save-plan.
 
-    Shows the plan and asks, as the command that made it. A room or an account that has changed since is
-    refused, and so is one for which your account would have to do something else. The others are done.
+    Shows the plan and asks, like the command that made it. A room or an account is refused if it has changed
+    since, or if your account would need other steps. The others are done.
 
     \b
     Examples:

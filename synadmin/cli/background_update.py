@@ -1,4 +1,4 @@
-"""``synadmin background-update``: changes to Synapse's database that run beside everything else."""
+"""``synadmin background-update``: changes to Synapse's database that run in the background."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ _ENABLED = (Column("enabled"),)
 def background_update() -> None:
     """Show, pause and start background updates.
 
-    These are changes to Synapse's database that run beside everything else.
+    These are changes to Synapse's database that run in the background.
     """
 
 
@@ -74,7 +74,7 @@ def enable(synapse: "Synapse") -> Record:
 def disable(synapse: "Synapse") -> Record:
     """Pause background updates.
 
-    Until they are enabled again or Synapse is restarted.
+    They stay paused until you enable them again or restart Synapse.
 
     \b
     Examples:
@@ -103,8 +103,8 @@ def start(synapse: "Synapse", job_name: str, *, old_key: str | None, before: int
 
     `synadmin background-update status` shows its progress.
 
-    populate_stats_process_rooms counts anew what the room list shows, regenerate_directory builds the user
-    directory anew, event_resign signs our events again after the signing key was changed.
+    populate_stats_process_rooms recalculates the statistics of the room list. regenerate_directory rebuilds
+    the user directory. event_resign signs local events again after a change of the signing key.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CHOICES = ("auto", "always", "never")
 
-# Outcomes, and what stands before them.
+# The sign and the colour of each outcome.
 _MARKS = {
     "done": ("✔", "green"),
     "unchanged": ("✔", "green"),
@@ -41,7 +41,7 @@ _LABEL = rf"( *)({'|'.join(_LABELS)}):(?=\s|$)"
 
 
 def enabled(stream: TextIO | None) -> bool:
-    """Return whether text on a standard stream is coloured and marked."""
+    """Return whether a standard stream gets colours and signs."""
     context = click.get_current_context(silent=True)
     choice = getattr(context.find_root().obj, "color", None) if context is not None else None
     if choice in {"always", "never"}:
@@ -52,21 +52,21 @@ def enabled(stream: TextIO | None) -> bool:
 
 
 def mark(outcome: str) -> str:
-    """Return an outcome with the sign that stands for it."""
+    """Return an outcome with its sign."""
     return f"{_MARKS[outcome][0]} {outcome}" if outcome in _MARKS else outcome
 
 
 def marked(line: str) -> str:
-    """Return a line with the sign of the outcome that it begins with: ``  done: …``."""
+    """Return a line that begins with an outcome (``  done: …``) with the sign of the outcome."""
     match = re.match(_OUTCOME, line)
     return line if match is None else f"{match[1]}{mark(match[2])}: {line[match.end() :]}"
 
 
 def painted(line: str) -> str:
-    """Return a line that is safe to be shown with the outcome or label that it begins with in colour.
+    """Return a safe line; the outcome or label at its start is in colour.
 
-    It is called after the line was wrapped: what it adds has no width. Only the start of the line is looked
-    at, which this program wrote. After it, and where the line was wrapped, are names that members chose.
+    Call it after wrapping, because colours have no width. Only the start of the line, which this program
+    wrote, is searched: the rest may have names that members chose.
     """
     match = re.match(_MARKED, line)
     if match is not None:
@@ -80,7 +80,7 @@ def painted(line: str) -> str:
 
 
 def heading(text: str) -> str:
-    """Return a heading, each of its lines bold."""
+    """Return a heading with bold lines."""
     return "\n".join(click.style(line, bold=True) for line in text.split("\n"))
 
 
@@ -95,10 +95,10 @@ def cell(column: "Column | None", text: str) -> str:
 
 
 def echo(text: str, stream: TextIO | None = None, *, nl: bool = True) -> None:
-    """Print text on a standard stream, with the colours that are in it where they are enabled.
+    """Print text on a standard stream. Its colours are removed where colours are not enabled.
 
     Args:
-        text: safe to be shown.
+        text: text that is safe on a terminal.
         stream: stdout where it is None.
     """
     stream = sys.stdout if stream is None else stream

@@ -1,4 +1,4 @@
-"""``synadmin completion``: the script that completes commands in a shell, and the ids for it."""
+"""``synadmin completion``: print the completion script for a shell, and save ids to complete."""
 
 import click
 

@@ -14,9 +14,9 @@ from synadmin.text import cut, safe_text, width
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DECLINED = "nothing was changed: the answer was no"
-_SHORT_NOTE = 12  # the least columns for the name, and for the note behind it
-_FEWEST_ROOMS = 5  # of a long plan on a small screen
-_LONGEST_REASON = 1000  # characters: an event holds 65,536 bytes, and a client shows a line or two
+_SHORT_NOTE = 12  # the least columns for the name, and for the note after it
+_FEWEST_ROOMS = 5  # the least rooms of a long plan that a small screen shows
+_LONGEST_REASON = 1000  # characters: an event has at most 65,536 bytes, and a client shows one or two lines
 
 
 def _keep_reason(context: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -44,11 +44,11 @@ CHANGE_OPTIONS = (
     ),
     *_ASK_OPTIONS,
 )
-"""The options of each command that changes something; the function of the command gets no reason."""
+"""The options of each command that changes something. --reason is not passed to the command's function."""
 
 
 def allow_option(help_: str, *, reactivate: bool = False) -> Callable[[F], F]:
-    """Give a command ``--allow impersonate``; also ``reactivate``, where that is of use to it."""
+    """Add the option ``--allow impersonate`` to a command, also with ``reactivate`` where it is useful."""
     reaches = ["impersonate", "reactivate"] if reactivate else ["impersonate"]
     return click.option("--allow", type=click.Choice(reaches), help=help_)
 
@@ -71,7 +71,7 @@ profile_options = with_options(*_ASK_OPTIONS)
 
 
 def announce_option(whom: str) -> Callable[[F], F]:
-    """Give a command ``--announce``.
+    """Add the option ``--announce`` to a command.
 
     Args:
         whom: the sender, for the help.
@@ -87,8 +87,8 @@ class PlannedRoom(NamedTuple):
         room: its id, or the given name where the id is not known.
         outcome: ``planned``, or another outcome such as ``refused``.
         note: a short text: the number of steps, or the reason of the refusal.
-        text: the full text: a heading, and a line for each step.
-        has_warnings: whether warnings are in the text.
+        text: the full text, with a heading and a line for each step.
+        has_warnings: whether the text has warnings.
     """
 
     room: str
@@ -99,7 +99,7 @@ class PlannedRoom(NamedTuple):
     has_warnings: bool = False
 
     def line(self, columns: int) -> str:
-        """Return one line: the complete id, then as much of the name and the note as fits."""
+        """Return one line with the complete id; the name and the note are cut to fit."""
         start = f"  {self.outcome}: {safe_text(self.room)}"
         room_for_name = columns - width(start) - min(width(self.note), _SHORT_NOTE) - len(" (): ")
         name = cut(safe_text(self.name or ""), max(room_for_name, _SHORT_NOTE))
@@ -109,10 +109,10 @@ class PlannedRoom(NamedTuple):
 def confirm_plan(
     invocation: Invocation, plan: Sequence[PlannedRoom], question: str, *, notes: Sequence[str] = ()
 ) -> bool:
-    """Show the plan of rooms and ask whether to go on.
+    """Show the plan of rooms and ask whether to continue.
 
-    A plan that is longer than the screen is shown as a line for each room, as far as they fit; all of it is
-    shown when ``v`` is typed.
+    A plan that is longer than the screen is shown with one line for each room, as many as fit. ``v`` shows
+    the whole plan.
 
     Args:
         plan: the rooms, in the order in which they are shown.
@@ -164,10 +164,10 @@ def _lines_of(*texts: str) -> int:
 def confirm(
     invocation: Invocation, question: str, *, yes: bool, view: Callable[[], None] | None = None
 ) -> None:
-    """Ask whether to go on. ``q``, the end of the input and a second unclear answer mean no.
+    """Ask whether to continue. ``q``, the end of the input and a second unclear answer mean no.
 
     Args:
-        yes: ``--yes`` was given: ask nothing.
+        yes: ``--yes`` was given: do not ask.
         view: shows the details when ``v`` is typed.
 
     Raises:
@@ -195,10 +195,10 @@ def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str |
         name: the text to type.
         why: the consequence, as a sentence.
         given: the value of ``--confirm``.
-        dry_run: ask nothing, and refuse where the name is missing.
+        dry_run: do not ask; refuse where the name is missing.
 
     Raises:
-        RefusedError: it was not given, or something else was typed.
+        RefusedError: the name was not given, or another text was typed.
         Declined: nothing was typed.
         Abort: Ctrl-C was pressed.
     """

@@ -1,4 +1,4 @@
-"""What all declared commands have: arguments, which are checked and resolved, and options."""
+"""The base class of declared commands: it checks and resolves arguments, and has the options."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ Function = Callable[..., Any]
 
 
 def call(function: Function, *arguments: object, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """Call a function with those of the values that it has keyword parameters for."""
+    """Call a function with the values that match its keyword parameters."""
     code = function.__code__
     names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     return function(*arguments, **{name: values[name] for name in names})
@@ -31,7 +31,7 @@ def _positional(function: Function) -> tuple[str, ...]:
 
 
 class Verb(Command):
-    """A command that was declared."""
+    """A declared command."""
 
     def __init__(
         self, function: Function, calls: Sequence[str], name: str | None, *, anyone: bool = False
@@ -66,7 +66,7 @@ class Verb(Command):
         return [*self.own_options, *OUTPUT_OPTIONS]
 
     def check(self, hook: Function) -> Function:
-        """Set the function that checks options before a request; options that it returns are added."""
+        """Set the function that checks the options before the first request; its result is added to them."""
         self._check = hook
         return hook
 
@@ -85,17 +85,17 @@ class Verb(Command):
         return self.run(invocation, output, values)
 
     def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
-        """Do the work; the result is the exit code, where it is a number."""
+        """Run the command. A result that is a number is the exit code."""
         raise NotImplementedError
 
     def resolve(self, synapse: "Synapse", values: dict[str, Any]) -> None:
-        """Put ids in place of the arguments that may be written another way."""
+        """Replace localparts, aliases and names in the arguments by ids."""
         for name in self.single_ids():
             if values[name] is not None:
                 (values[name],) = self.kinds[name].resolve(synapse, [values[name]]).names
 
     def is_id(self, name: str) -> bool:
-        """Whether a positional parameter is an id that is parsed and resolved here."""
+        """Whether a positional parameter is an id that this class parses and resolves."""
         return name in self.kinds and name not in self._given_arguments
 
     def single_ids(self) -> list[str]:

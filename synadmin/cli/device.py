@@ -73,7 +73,7 @@ def show(synapse: "Synapse", user_id: "UserId", device_id: str) -> object:
 def create(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
     """Create devices without a session, for tools.
 
-    A device that exists is left alone.
+    A device that exists is not changed.
 
     \b
     Examples:
@@ -96,7 +96,7 @@ def rename(synapse: "Synapse", user_id: "UserId", device_id: str, name: str) -> 
         synadmin device rename alice QBUAZIFURK "Alice's old phone"
         synadmin device rename alice QBUAZIFURK ""
     """
-    synapse.devices.get(user_id, device_id)  # a dry run, too, says that there is none
+    synapse.devices.get(user_id, device_id)  # also a dry run reports a missing device
     synapse.devices.modify(user_id, device_id, display_name=name)
     shown_name = synapse.devices.get(user_id, device_id).display_name
     if shown_name != name:
@@ -117,14 +117,14 @@ def delete(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
 
     Their encryption keys are deleted, too.
 
-    All devices at once, or those of many users: device delete-all.
+    For all devices of one or more users: `synadmin device delete-all`.
 
     \b
     Examples:
         synadmin device delete alice QBUAZIFURK
         synadmin device delete alice QBUAZIFURK AUIECTSRND --yes
     """
-    # Synapse says yes to a device that is not there: a typing error would go unnoticed.
+    # Synapse reports success for a device that does not exist, so a typing error would stay unnoticed.
     device_ = synapse.devices.get(user_id, device_id)
     account = _account_in_mas(synapse, user_id)
     if account is not None:
@@ -137,16 +137,16 @@ def delete(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
 
 
 def _account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None":
-    """Return the account at the Matrix Authentication Service, which has the sessions of the devices.
+    """Return the account in the Matrix Authentication Service (MAS), which has the devices' sessions.
 
-    None where it is not in charge, or cannot be asked: then Synapse deletes the device.
+    None where MAS does not manage the accounts, or cannot be asked: then Synapse deletes the device.
     """
     return None if usable_mas(synapse) is None else account_in_mas(synapse, user_id)
 
 
 @delete.order
 def _(synapse: "Synapse", *, user_id: "UserId") -> "Callable[[str], bool]":
-    # What ends our own session comes last.
+    # The device of our own session is deleted last.
     mine = _own_device(synapse, user_id)
     return lambda device_id: device_id == mine
 
@@ -170,7 +170,7 @@ def _is_there(synapse: "Synapse", user_id: "UserId", device_id: str) -> bool:
     except NotFoundError:
         return False
     except NotAuthenticatedError:
-        # Our own token went with it.
+        # The deletion has ended our own token.
         if user_id != synapse.owner:
             raise
         return False
@@ -183,8 +183,8 @@ def _is_there(synapse: "Synapse", user_id: "UserId", device_id: str) -> bool:
 def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | None) -> Record:
     """Delete all devices of users: signs them out everywhere.
 
-    With --unused-since only devices that were seen, and not lately; devices that were never seen stay.
-    The session that you are using yourself stays as well.
+    --unused-since deletes only devices that were last seen before that time. Devices that were never seen
+    stay. Your current session stays, too.
 
     \b
     Examples:
@@ -212,7 +212,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, unused_since: int | None) ->
     for user_id in users:
         try:
             number += len(_deleted_with(synapse, user_id, unused_since))
-        except NotFoundError:  # its outcome says that
+        except NotFoundError:  # the account's outcome reports it
             continue
     if not number:
         return None

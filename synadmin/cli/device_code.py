@@ -1,6 +1,6 @@
 """Signing in by device code (RFC 8628) where the Matrix Authentication Service (MAS) manages the accounts.
 
-A person types a code in a browser, which begins a session. The session makes a personal token, and ends.
+A person types a code in a browser. This starts a session, which makes a personal token and then ends.
 """
 
 import contextlib
@@ -38,8 +38,8 @@ class SignedIn:
 
     Attributes:
         profile: further values of the profile.
-        expires_at: when it ends, RFC 3339; None where it is renewed.
-        why_not_personal: why it is a pair that is renewed, and no personal token.
+        expires_at: the expiry of the token, RFC 3339; None for a token that is renewed.
+        why_not_personal: why it is a renewed pair of tokens, not a personal token.
     """
 
     secret: str = field(repr=False)
@@ -49,10 +49,10 @@ class SignedIn:
 
 
 def require_device_code(synapse: "Synapse") -> "OAuth":
-    """Return the operations to sign in by device code.
+    """Return the OAuth operations for a sign-in by device code.
 
     Raises:
-        RefusedError: MAS does not offer it.
+        RefusedError: MAS does not offer the device code.
     """
     from synadmin.mas.oauth import OAuth
 
@@ -71,13 +71,13 @@ def require_device_code(synapse: "Synapse") -> "OAuth":
 
 @contextlib.contextmanager
 def signed_in(invocation: "Invocation", synapse: "Synapse", *, expires: int) -> Iterator[SignedIn]:
-    """Sign in by device code and make a personal token; where the block fails, the session is ended.
+    """Sign in by device code and make a personal token. If the block fails, the session is ended.
 
-    Where no personal token can be made, it is the pair of tokens of the sign-in itself.
+    If no personal token can be made, the pair of tokens of the sign-in is returned.
 
     Args:
         synapse: the homeserver, without a token.
-        expires: when the token shall end, in milliseconds since the epoch.
+        expires: the expiry of the token, in milliseconds since the epoch.
 
     Raises:
         SynadminError: the code was denied or expired.
@@ -158,14 +158,14 @@ def _signed_in(invocation: "Invocation", oauth: "OAuth") -> "tuple[str, AccessTo
 
 
 def _awaited(oauth: "OAuth", client_id: str, code: "DeviceCode") -> "AccessToken":
-    """Ask until the person has consented."""
+    """Poll until the person has allowed the sign-in, and return the token."""
     until = time.monotonic() + code.expires_in
     while time.monotonic() < until:
         time.sleep(code.interval)
         try:
             return oauth.device_token(client_id, code.device_code)
         except (ConnectError, ServerError):
-            continue  # a restart of the service, or of the network
+            continue  # the service restarts, or the network fails for a moment
         except MatrixError as error:
             if error.errcode == "access_denied":
                 message = "the sign-in was denied in the browser"

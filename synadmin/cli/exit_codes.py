@@ -1,4 +1,4 @@
-"""What an exit code means to scripts."""
+"""The exit codes."""
 
 from synadmin.errors import (
     NoSuchRunError,
@@ -35,5 +35,5 @@ _EXIT_CODES: tuple[tuple[type[SynadminError], int], ...] = (
 
 
 def exit_code(error: SynadminError) -> int:
-    """Return the exit code that an error means to scripts. This is the only place that knows."""
+    """Return the exit code for an error. No other code maps errors to exit codes."""
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), EXIT_FAILED)

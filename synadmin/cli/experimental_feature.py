@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def experimental_feature() -> None:
     """Show and set experimental features of users.
 
-    Such as msc3575.
+    For example msc3575.
     """
 
 
@@ -47,7 +47,7 @@ def show(synapse: "Synapse", user_id: "UserId") -> object:
 def set_(synapse: "Synapse", user_id: "UserId", *, features: "Mapping[str, bool]") -> Record:
     """Switch experimental features on or off for users.
 
-    What is not named stays as it is.
+    Other features do not change.
 
     \b
     Examples:
@@ -55,7 +55,7 @@ def set_(synapse: "Synapse", user_id: "UserId", *, features: "Mapping[str, bool]
         synadmin experimental-feature set --from testers.txt --on msc4222 \\
             --off msc3881
     """
-    # Looked at first: the server would keep the switches of an account that does not exist.
+    # Checked first: the server would store features for an account that does not exist.
     synapse.users.get(user_id)
     _require_known(features, synapse.experimental.get(user_id).features)
     synapse.experimental.set(user_id, features)

@@ -61,7 +61,7 @@ def destinations(
 ) -> object:
     """List the servers that this one sends to.
 
-    Also those that cannot be reached.
+    The list includes servers that cannot be reached.
 
     \b
     Examples:
@@ -103,7 +103,7 @@ def rooms(synapse: "Synapse", destination: str, *, sort: tuple[str | None, bool]
 def reset(synapse: "Synapse", destination: str) -> Record:
     """Retry unreachable servers now.
 
-    Otherwise the server waits until its next try is due.
+    Otherwise the server waits until its next scheduled attempt.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``synadmin federation check`` and ``well-known``: how a server name leads to its server."""
+"""``synadmin federation check`` and ``well-known``: how other servers find a server by its name."""
 
 from typing import TYPE_CHECKING
 
@@ -34,11 +34,11 @@ def check(
 ) -> int:
     """Check how other servers and clients find a server.
 
-    Goes the way that other servers go (an IP address or a port in the name, the well-known file, SRV
-    records, port 8448), looks at every address at its end (certificate, version, signing keys), and at
-    what clients need. Then it says whether delegation is needed, in place or broken, and what to do.
+    Finds the server as other servers do (an IP address or a port in the name, the well-known file, SRV
+    records, port 8448). Checks every address that it finds (certificate, version, signing keys), and the
+    files for clients. Then it says whether delegation is needed, works or is broken, and what to do.
 
-    It connects directly, without a proxy, and needs no homeserver and no token. All of it ends within
+    It connects directly, without a proxy, and needs no homeserver and no token. The whole check ends within
     --timeout.
 
     \b
@@ -46,12 +46,12 @@ def check(
         synadmin federation check example.org
         synadmin federation check example.org -o json
     \b
-    Before the DNS is switched, and with a certificate authority of one's own:
+    Before a DNS change, and with your own certificate authority:
         synadmin federation check example.org --resolve example.org:443:192.0.2.1
         SYNADMIN_CA_FILE=ca.pem synadmin federation check example.org \\
             --nameserver 192.0.2.53
 
-    Exit codes: 0 other servers get through, be it with remarks; 5 they do not.
+    Exit codes: 0 other servers can connect, perhaps with warnings; 5 they cannot.
     """
     from synadmin.delegation import check as checked
 
@@ -91,7 +91,7 @@ def _explain(report: "ServerCheck") -> None:
 
 
 def _echo(line: str, indent: int) -> None:
-    """Print a line, on a terminal wrapped at words."""
+    """Print a line; on a terminal it is wrapped at words."""
     line, width = safe_text(line), terminal_width()
     colors.echo(colors.painted(line if width is None else wrap(line, width, indent=" " * indent)))
 

@@ -47,10 +47,10 @@ def ping(
 
     Asks them for their version.
 
-    A server counts as answering where other homeservers would get through too: its name leads there, and
-    the certificate holds. The time is that from request to answer, over a connection that stays open.
+    A server must be found by its name and have a valid certificate, as for other homeservers. The time is
+    that from request to answer, over an open connection.
 
-    Servers that are named need no homeserver and no token; --from-rooms and --destinations do.
+    Named servers need no homeserver and no token; --from-rooms and --destinations need both.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def ping(
         synadmin federation ping --from-rooms '#club:example.org' --count 2
         synadmin federation ping --destinations -o csv
 
-    Exit codes: 0 all of them answered; 5 one of them did not.
+    Exit codes: 0 all servers answered; 5 at least one did not.
     """
     from synadmin.delegation.names import parse_name
     from synadmin.delegation.ping import ping as ping_one
@@ -87,7 +87,7 @@ def ping(
 
 
 def _report(pings: "Iterable[Ping]", output: Output) -> int:
-    """Print each server, the fastest first unless they are printed as they come; return the exit code."""
+    """Print the servers, and return the exit code. The fastest is first, unless each is printed at once."""
     silent = 0
 
     def records() -> "Iterator[dict[str, Any]]":
@@ -107,7 +107,7 @@ def _report(pings: "Iterable[Ping]", output: Output) -> int:
 
 
 def _known(invocation: Invocation, rooms: Iterable[str], *, destinations: bool) -> list[str]:
-    """Return the servers that the homeserver knows of, without itself."""
+    """Return the other servers that the homeserver knows."""
     names: dict[str, None] = {}
     with invocation.synapse() as synapse:
         home = server_name_of(synapse.owner)
@@ -141,7 +141,7 @@ def _mark(record: Mapping[str, Any]) -> str:
 
 
 def _show(records: list[dict[str, Any]]) -> None:
-    """Print the table with a mark before each line, in colour where a terminal shows it."""
+    """Print the table with a mark before each line, in colour on a terminal with colours."""
     import sys
 
     from synadmin.cli import colors

@@ -46,7 +46,7 @@ def version() -> None:
 
 
 def _options(context: click.Context) -> str:
-    """Return the options that every command takes, anywhere on the command line."""
+    """Return the help of the common options."""
     formatter = context.make_formatter()
     formatter.write_text("Every command takes these options, before or after its own arguments.")
     with formatter.section("Common options"):

@@ -1,6 +1,6 @@
-"""Read what ``--from FILE|-`` names: lines, CSV with a heading, or NDJSON, from a file or standard input.
+"""Read the lists of ``--from FILE|-``: lines, CSV with a heading, or NDJSON.
 
-An error names the file and the line, never the text: a line may hold a password.
+An error names the file and the line, but not the text: a line may contain a password.
 """
 
 import io
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from synadmin.errors import UsageError
 from synadmin.ids import parse_media_id, parse_room, parse_server_name, parse_user_id
 
-_LARGEST = 64 * 1024 * 1024  # bytes: a file that never expires (/dev/zero) is to end in an error
+_LARGEST = 64 * 1024 * 1024  # bytes: an endless file (/dev/zero) ends in an error
 _SEPARATORS = ",;\t"
 _COMMENT = r"#(\s|\Z)"
 _TRAILING_COMMENT = r"(?s)\s+#(\s.*)?\Z"
-# The apostrophe by which `-o csv` keeps a spreadsheet from running a cell.
+# The apostrophe with which `-o csv` prevents that a spreadsheet takes a cell as a formula.
 _GUARDED = r"\A'(?=[=+\-@\t\r])"
 _MAY_HOLD_SEPARATORS = ("@", "!", "#")  # user ids of old servers, room ids and aliases
 
@@ -30,14 +30,14 @@ QUOTE_ROOMS = (
 
 
 class InputKind(NamedTuple):
-    """The kind of ids in an input file, and the column titles under which they are found.
+    """A kind of ids in an input file, and the column titles for it.
 
     Attributes:
         noun: its name in errors.
-        groups: headings of its id; of each group, the first that a list has.
+        groups: headings of the id; of each group, the first heading in the list is used.
         rivals: headings of other columns that hold ids of this kind.
-        check: raises :class:`UsageError` where a text cannot be such an id.
-        foreign: headings that only lists of other things have; by the heading which they rule out, or "".
+        check: raises :class:`UsageError` where a text is not such an id.
+        foreign: by a heading, other headings that show that it has no such ids; "" for any heading.
         server: headings of the server name that completes the id.
     """
 
@@ -50,11 +50,11 @@ class InputKind(NamedTuple):
 
     @property
     def headings(self) -> frozenset[str]:
-        """Return every heading that may name an id of this kind."""
+        """Return all headings that may have ids of this kind."""
         return self.rivals.union(*self.groups)
 
     def ruled_out(self, heading: str, headings: Collection[str]) -> bool:
-        """Return whether a heading means something else, given the other headings of the list."""
+        """Return whether the other headings of the list show that a heading has no such ids."""
         return bool((self.foreign or {}).get(heading, frozenset()) & set(headings))
 
 
@@ -108,7 +108,7 @@ class Row(NamedTuple):
     """A line of a list.
 
     Attributes:
-        where: the file and the line, for errors: ``users.csv, line 3``.
+        where: the file and the line for errors: ``users.csv, line 3``.
         cells: the texts by heading. A line without a heading has one cell, under ``""``.
     """
 
@@ -116,18 +116,18 @@ class Row(NamedTuple):
     cells: Mapping[str, str]
 
     def __repr__(self) -> str:
-        return f"Row({self.where!r})"  # its cells may hold a password
+        return f"Row({self.where!r})"  # the cells may contain a password
 
 
 def read_targets(arguments: Sequence[str], source: str | None, kind: InputKind) -> list[str]:
-    """Return what arguments and a list name, each once, in their order.
+    """Return the targets of the arguments and of a list, each once, in their order.
 
     Args:
-        arguments: from the command line; they are checked by the caller.
+        arguments: targets from the command line, which the caller checks.
         source: a file, ``-`` for standard input, either with ``:COLUMN``; None where there is no list.
 
     Raises:
-        UsageError: the list cannot be read, or nothing was named.
+        UsageError: the list cannot be read, or there are no targets.
     """
     listed = [] if source is None else _listed(source, kind)
     targets = list(dict.fromkeys([*arguments, *listed]))
@@ -146,16 +146,16 @@ def read_rows(
     aliases: Mapping[str, str] | None = None,
     raw: Collection[str] = (),
 ) -> list[Row]:
-    """Return the rows of a list, with the cells under the names of ``columns``; absent ones are missing.
+    """Return the rows of a list, with the cells by the names of ``columns``. Absent cells are left out.
 
     Args:
         source: a file, or ``-`` for standard input.
-        columns: the headings that are understood; a line without a heading is the first of them.
-        aliases: other headings, and which of ``columns`` they are.
-        raw: columns that are taken as they stand, such as passwords.
+        columns: the known headings; in a list without headings, each line is a value of the first one.
+        aliases: other headings, and the names of ``columns`` that they stand for.
+        raw: columns with values that are not changed, such as passwords.
 
     Raises:
-        UsageError: the list cannot be read, or has a heading that is not understood.
+        UsageError: the list cannot be read, or has an unknown heading.
     """
     names = {**(aliases or {}), **{name: name for name in columns}}
     read = _rows(source, known=names.keys(), raw=frozenset(raw))
@@ -194,7 +194,7 @@ def read_text(source: str) -> str:
             with open(source, "rb") as file:  # noqa: PTH123  pathlib costs a tenth of the start-up
                 content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "there can be no such file"
+        reason = error.strerror if isinstance(error, OSError) else "it is not a valid file name"
         raise UsageError(f"cannot read {place}: {reason}") from None
     if len(content) > _LARGEST:
         raise UsageError(f"{place} is larger than {_LARGEST // 1024**2} MiB")
@@ -210,7 +210,7 @@ def _source_name(source: str) -> str:
 
 
 def _split(source: str) -> tuple[str, str | None]:
-    """Return the file and the column that ``FILE:COLUMN`` names; the column is None for a file alone."""
+    """Return the file and the column of ``FILE:COLUMN``; the column is None where only a file is given."""
     name, colon, column = source.rpartition(":")
     if not colon or not name or not column or "/" in column or os.path.exists(source):  # noqa: PTH110  as above
         return source, None
@@ -243,7 +243,7 @@ def _target(row: Row, heading: str, kind: InputKind, *, bare: bool) -> str:
 
 
 def _column_of(rows: Sequence[Row], kind: InputKind, place: str) -> str:
-    """Return the heading under which the ids stand."""
+    """Return the heading of the column with the ids."""
     headings = list(dict.fromkeys(name for row in rows for name in row.cells))
     if headings == [""]:
         return ""
@@ -311,7 +311,7 @@ def _cells(where: str, line: str, separator: str) -> list[str]:
     import csv
 
     try:
-        # A line at a time: a quotation mark that is never closed is not to swallow those that follow.
+        # Line by line: otherwise an unclosed quotation mark would include the next lines.
         return next(csv.reader([line], delimiter=separator, strict=True))
     except csv.Error:
         raise UsageError(f"{where}: the quotation marks of a cell do not match") from None
@@ -331,7 +331,7 @@ def _table(
             if name:
                 named[name] = cell if name in raw else re.sub(_GUARDED, "", cell.strip())
             elif cell.strip():
-                raise UsageError(f"{where}: there is a cell under no heading")
+                raise UsageError(f"{where}: a cell has no heading")
         yield Row(where, named)
 
 

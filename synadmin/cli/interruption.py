@@ -1,24 +1,24 @@
-"""A signal ends a run as Ctrl-C does: temporary changes are reverted, and the exit code is the signal's."""
+"""Handle signals like Ctrl-C: temporary changes are reverted, and the exit code is that of the signal."""
 
 import signal
 import sys
 from typing import NoReturn
 
-_DROPPED = 0.01  # seconds until an interruption that was dropped comes again
+_DROPPED = 0.01  # seconds until a dropped interruption is repeated
 
 
 class Interruption(KeyboardInterrupt):
     """A signal that ends the run.
 
-    Python remembers a plain KeyboardInterrupt that comes while a dataclass is being made, and kills itself in
-    the end, whatever the exit code is.
+    If a plain KeyboardInterrupt arrives while a dataclass is defined, Python stores it and kills itself at
+    the end, whatever the exit code is. This class avoids that.
     """
 
 
 def interrupt_on_signals() -> None:
-    """Raise :class:`Interruption` at Ctrl-C, when the ssh session closes, and when the unit is stopped."""
+    """Raise :class:`Interruption` on SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed ssh session)."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # What nohup ignores stays ignored.
+        # Signals that nohup ignores stay ignored.
         if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, interrupt)
     signal.signal(signal.SIGALRM, interrupt)
@@ -27,12 +27,12 @@ def interrupt_on_signals() -> None:
 
 
 def interrupt(_number: int, _frame: object) -> NoReturn:
-    """Handle a signal."""
+    """Raise an interruption for a signal."""
     raise Interruption
 
 
 def repeat_dropped(ignored: "sys.UnraisableHookArgs") -> None:
-    """Interrupt once more where Python had to drop the interruption, as in a callback of its import."""
+    """Interrupt again where Python has dropped the interruption, for example in a callback of an import."""
     if isinstance(ignored.exc_value, Interruption):
         signal.setitimer(signal.ITIMER_REAL, _DROPPED)
     else:

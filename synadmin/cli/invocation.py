@@ -1,4 +1,4 @@
-"""The common options of one invocation, and what follows from them: settings, client, journal, messages."""
+"""The common options of one invocation, with its settings, client, journal and messages."""
 
 import re
 import sys
@@ -30,17 +30,17 @@ _LABEL = r"\s+\S{1,5}[.:]\s+"
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _YES = {"y", "yes"}
 _NO = {"", "n", "no", "q", "quit"}
-_ATTEMPTS = 2  # to answer a question
-_NARROWEST = 40  # columns; on a narrower terminal lines go on as it breaks them
+_ATTEMPTS = 2  # answers to one question
+_NARROWEST = 40  # columns; a narrower terminal breaks the lines itself
 
 
 @contextmanager
 def _interruptible() -> "Iterator[None]":
-    """Print after Ctrl-C at a question that nothing was changed: questions come before changes."""
+    """After Ctrl-C at a question, report that nothing was changed: questions come before changes."""
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(err=True)  # the cursor still stands behind the question
+        click.echo(err=True)  # the cursor is still after the question
         raise click.Abort("nothing was changed") from None
 
 
@@ -61,12 +61,12 @@ class Invocation:
     reason: str | None = None
     plan: "SavedPlan | None" = None
     profile_alone: bool = False
-    """Homeserver and token come from the profile alone, and each message names it: one server of several."""
+    """Whether homeserver and token come only from the profile, which messages name: one server of several."""
     _drawn: bool = False
 
     @property
     def apply_command(self) -> list[str] | None:
-        """The command line that continues the application of a saved plan; None where none is applied."""
+        """The command line that continues to apply a saved plan; None where no plan is applied."""
         if self.plan is None or self.plan.path is None:
             return None
         return ["apply", str(self.plan.path), "--yes"]
@@ -113,9 +113,9 @@ class Invocation:
         """Return the client for the configured homeserver.
 
         Args:
-            token: instead of the configured one.
-            anonymous: no token is needed.
-            longest_wait: seconds to wait where the server says "too many requests"; a minute, unless given.
+            token: a token to use instead of the configured one.
+            anonymous: whether no token is needed.
+            longest_wait: the most seconds to wait where the server says "too many requests"; default: 60.
 
         Raises:
             SettingsError: no homeserver or no token is configured.
@@ -133,7 +133,7 @@ class Invocation:
     def recovery(
         self, *, via: tuple[str, ...] = (), longest_wait: float | None = None
     ) -> "Iterator[Recovery]":
-        """Yield what a run needs to change rooms; on leaving, temporary changes are reverted.
+        """Yield a Recovery to change rooms; at the end, temporary changes are reverted.
 
         Args:
             via: servers to join rooms through.
@@ -148,17 +148,17 @@ class Invocation:
             yield recovery
 
     def _log(self, line: str) -> None:
-        """Show a request on stderr, as it is: a path that is broken into lines cannot be copied."""
+        """Print a request on stderr without line breaks, so that its path can be copied."""
         self.draw("")
         click.echo(safe_text(self._with_profile(line)), err=True)
 
     def say(self, message: str) -> None:
-        """Print a message on stderr, unless asked to be quiet."""
+        """Print a message on stderr, unless ``--quiet`` is given."""
         if not self.quiet:
             self.warn(message)
 
     def warn(self, message: str, *, has_heading: bool = False, first: bool = True) -> None:
-        """Print a message on stderr, in any case.
+        """Print a message on stderr, also with ``--quiet``.
 
         Its first line may be a heading. In colour, an empty line separates a block that is not the first.
         """
@@ -168,7 +168,7 @@ class Invocation:
         colors.echo(wrapped(self._with_profile(message), sys.stderr, has_heading=has_heading), sys.stderr)
 
     def again(self, words: "Iterable[str]") -> str:
-        """Return a command line that can be pasted: with the profile of this run, and with its question."""
+        """Return a command line to paste, with the profile of this run and without ``--yes``."""
         return command(*(word for word in words if word != "--yes"), *option_words(profile=self.profile))
 
     def _with_profile(self, message: str) -> str:
@@ -202,7 +202,7 @@ class Invocation:
 
     @_interruptible()
     def ask_text(self, question: str) -> str:
-        """Ask for a text on stderr; it is empty at the end of the input, too."""
+        """Ask for a text on stderr, and return it; it is empty also at the end of the input."""
         self.draw("")
         click.echo(f"{wrapped(question, sys.stderr)} ", nl=False, err=True)
         line = sys.stdin.readline()
@@ -212,11 +212,11 @@ class Invocation:
 
     @property
     def is_watched(self) -> bool:
-        """Whether the progress is shown."""
+        """Whether a progress line is shown."""
         return is_terminal(sys.stderr) and not self.quiet
 
     def draw(self, line: str) -> None:
-        """Show the progress in place of the earlier line; an empty line removes it."""
+        """Replace the progress line; an empty line removes it."""
         if line or self._drawn:
             click.echo(f"\r\x1b[K{safe_text(line)}", nl=False, err=True)
         self._drawn = bool(line)
@@ -228,12 +228,12 @@ class Invocation:
 
 
 def wrapped(message: str, stream: TextIO | None, *, has_heading: bool = False) -> str:
-    """Return a message as it may be shown: in colour where enabled, for a terminal wrapped at words.
+    """Return a message for a stream: safe, in colour where enabled, on a terminal wrapped at words.
 
     Args:
         message: lines that begin with an outcome, a label, or words of this program.
-        stream: where it will be shown.
-        has_heading: the first line is a heading, whatever it begins with.
+        stream: the stream where it will be printed.
+        has_heading: whether the first line is a heading.
     """
     lines = [safe_text(line) for line in message.split("\n")]
     colored = colors.enabled(stream)
@@ -254,15 +254,15 @@ def _wrapped_lines(lines: list[str]) -> list[str]:
     import shutil
 
     columns = max(shutil.get_terminal_size().columns, _NARROWEST)
-    # A command is copied as a whole: its spaces are no place for a line break.
+    # Users copy whole commands, so there is no line break in a command.
     whole = [re.sub(_COMMAND, lambda match: match.group().replace(" ", _NO_BREAK), line) for line in lines]
     return [wrap(line, columns, indent=" " * _hanging_indent(line)).replace(_NO_BREAK, " ") for line in whole]
 
 
 def print_block(text: str, *, first: bool = True) -> None:
-    """Print what became of a target on stdout, below its heading.
+    """Print the result of a target on stdout, below its heading.
 
-    In colour, an empty line separates it from the one before.
+    In colour, an empty line separates it from the previous block.
     """
     if not first and colors.enabled(sys.stdout):
         click.echo()
@@ -271,7 +271,7 @@ def print_block(text: str, *, first: bool = True) -> None:
 
 
 def _hanging_indent(line: str) -> int:
-    """Return the indent of a paragraph's next lines: under its text, after a label such as `1.`."""
+    """Return the indent of a paragraph's next lines: below its text, after a label such as `1.`."""
     label = re.match(_LABEL, line)
     if label is not None:
         return len(label.group())
@@ -284,7 +284,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def with_options(*options: click.Option) -> Callable[[F], F]:
-    """Give a command options that exist already, in this order."""
+    """Add existing options to a command, in this order."""
 
     def add(function: F) -> F:
         function.__dict__.setdefault("__click_params__", []).extend(reversed(options))

@@ -1,4 +1,4 @@
-"""Ids of rooms and users that a shell completes, as ``synadmin completion --refresh`` saved them."""
+"""The ids of rooms and users for shell completion, which ``synadmin completion --refresh`` saves."""
 
 import os
 import re
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
 
-# An id with other characters is not completed: a shell could read them in its own way.
+# An id with other characters is not completed: some characters are special in a shell.
 _PLAIN = r"[!@][A-Za-z0-9._~/=+-]+(:[A-Za-z0-9.:-]+)?"
 
 
 def save(synapse: "Synapse") -> "tuple[Path, int, int]":
-    """Save the ids of the rooms and accounts that a server knows, in place of those saved before.
+    """Save the ids of the rooms and accounts of a server; they replace those saved before.
 
     Returns:
         The file, the number of rooms and the number of users.
@@ -38,7 +38,7 @@ def save(synapse: "Synapse") -> "tuple[Path, int, int]":
     users = [
         f"{user.name}\t{safe_text(user.displayname or '')}\n" for user in synapse.users.list_v2(locked=True)
     ]
-    # A server says itself what it is called: no slash in that leads out of the directory.
+    # The name comes from the server: a slash in it must not lead out of the directory.
     path = _directory() / f"{quote(server_name_of(synapse.owner), safe='')}.txt"
     files.make_directory(path.parent, setting="XDG_STATE_HOME")
     files.replace_file(path, "".join((*rooms, *users)), setting="XDG_STATE_HOME")
@@ -51,7 +51,7 @@ def complete_rooms(_context: click.Context, _: click.Parameter, start: str) -> "
 
     quote = ""
     if os.environ.get("_SYNADMIN_COMPLETE") == "bash_complete":
-        # To bash ! is a command of its history, but not in single quotes.
+        # In bash, ! starts a history expansion, except in single quotes.
         words = os.environ.get("COMP_WORDS", "")
         if not words.endswith((f"'{start}", f'"{start}')):
             if start:
@@ -71,7 +71,7 @@ def complete_users(_context: click.Context, _: click.Parameter, start: str) -> "
 
 
 COMPLETE = {"room_id": complete_rooms, "user_id": complete_users}
-"""How the arguments are completed that hold an id, by the field of a record."""
+"""The completion functions of arguments with an id, by the name of the argument."""
 
 
 def _saved(sigil: str, start: str) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Groups that load a command's code when it is run, and commands that take the common options anywhere."""
+"""Groups that load the code of a command on first use, and commands that take the common options."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
 
         value = Path(str(value))
     elif parameter.name == "color" and value != "auto":
-        # click removes colours from what goes into a pipe, unless the context says otherwise.
+        # click removes colours from output into a pipe, unless the context forbids it.
         context.color = context.find_root().color = value == "always"
     setattr(invocation, parameter.name, value)
 
@@ -39,7 +39,7 @@ def _complete_profiles(_context: click.Context, _option: click.Parameter, start:
 
 @functools.cache
 def common_options() -> list[click.Option]:
-    """Return the common options, built once: a command line looks at its commands again and again."""
+    """Return the common options. They are built once, because commands use them many times."""
     shared: dict[str, Any] = {"expose_value": False, "callback": _remember}
     return [
         click.Option(
@@ -69,7 +69,7 @@ def common_options() -> list[click.Option]:
 
 
 def _without(option: click.Option, taken: set[str]) -> click.Option:
-    """Return a common option without the names that a command has for one of its own."""
+    """Return a common option without the names that the command's own options use."""
     if taken.isdisjoint(option.opts):
         return option
     other = copy(option)
@@ -113,7 +113,7 @@ class _WithCommonOptions(click.Command):
 
 
 def command_words(group: click.Group, arguments: Sequence[str]) -> int:
-    """Return how many of the arguments name the command: three of ``user admin grant alice``."""
+    """Return how many of the arguments are the command's name: three of ``user admin grant alice``."""
     command: click.Command | None = group
     for number, name in enumerate(arguments):
         if not isinstance(command, click.Group):
@@ -125,7 +125,7 @@ def command_words(group: click.Group, arguments: Sequence[str]) -> int:
 class Command(_WithCommonOptions):
     """A command. Options may stand before or after arguments.
 
-    ``calls`` names the client's methods that it is the command for, as ``rooms.make_admin``.
+    ``calls`` names the client's methods that the command covers, such as ``rooms.make_admin``.
     """
 
     def __init__(self, *args: Any, calls: Sequence[str] = (), **options: Any) -> None:  # noqa: ANN401
@@ -141,7 +141,7 @@ class UnknownCommandError(click.UsageError):
     """A group has no command of that name.
 
     Attributes:
-        words: the name, and what stands behind it on the command line.
+        words: the name, and the words after it on the command line.
     """
 
     def __init__(self, context: click.Context, words: Sequence[str]) -> None:
@@ -150,10 +150,10 @@ class UnknownCommandError(click.UsageError):
 
 
 class Group(_WithCommonOptions, click.Group):
-    """A group that loads the code of a command on first use. Names and summaries are known before.
+    """A group that loads the code of a command on first use. Names and summaries need no code.
 
-    ``lazy`` has, by the heading that they stand under, ``{name: ("module:function", summary)}``; ``package``
-    is where the modules are.
+    ``lazy`` has, for each heading in the help, ``{name: ("module:function", summary)}``. ``package`` is the
+    package of the modules.
     """
 
     command_class = Command

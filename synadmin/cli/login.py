@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from synadmin.api.client_server import LoginSession
     from synadmin.client import Synapse
 
-_MAS_COMPATIBILITY = "mct_"  # how the tokens of MAS begin that its own /logout takes
+_MAS_COMPATIBILITY = "mct_"  # the prefix of MAS tokens that MAS's own /logout accepts
 _NO_PAIR = dict.fromkeys(
     ("SYNADMIN_REFRESH_TOKEN", "SYNADMIN_REFRESH_CLIENT", "SYNADMIN_ACCESS_TOKEN_EXPIRES")
 )
-_PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
+_PASSWORD = "m.login.password"  # noqa: S105  the name of a login type
 
 
 @click.command(cls=Command)
@@ -74,7 +74,7 @@ def login(
     """
     from synadmin.settings import checked_token
 
-    del yes  # no question is answered by yes or no
+    del yes  # there is no yes-or-no question
     invocation.new_profile = True
     if invocation.homeserver is None and invocation.settings.homeserver is None:
         if not invocation.on_terminal:
@@ -93,7 +93,7 @@ def login(
         return
     with invocation.synapse(anonymous=True) as synapse:
         if synapse.mas_manages_accounts:
-            # It may offer passwords all the same; a token got with one is never a server admin's.
+            # MAS may offer password login, too, but such a token never has admin rights.
             _login_with_mas(invocation, synapse, user, expires)
             return
         _require_password_login(synapse)
@@ -106,7 +106,7 @@ def login(
         try:
             _save_profile(invocation, synapse, session.access_token)
         except SettingsError:
-            # Without its token the session could not be ended any more.
+            # If the token cannot be saved, the session is ended: later it could not be ended.
             synapse.client_server.logout()
             raise
         _say_owner(invocation, synapse, session.user_id)
@@ -117,7 +117,7 @@ def _login_with_password(synapse: "Synapse", user: str) -> "LoginSession":
         return synapse.client_server.login(user, secrets.ask("Password: "), device_name="synadmin")
     except NotPermittedError as error:
         error.args = (f"cannot sign in as {user} on {synapse.transport.homeserver}: {error}",)
-        if error.errcode == "M_FORBIDDEN":  # not where the account is deactivated or locked
+        if error.errcode == "M_FORBIDDEN":  # a deactivated or locked account has another errcode
             error.hint = "check the user name, the homeserver and the password, and run the command again"
         raise
 
@@ -162,7 +162,7 @@ def _dry_run_login(invocation: Invocation, user: str | None, *, by_token: bool) 
 
 
 def _require_password_login(synapse: "Synapse") -> None:
-    """Refuse to go on where the server offers no password login."""
+    """Refuse the sign-in where the server offers no password login."""
     try:
         flows = {flow.type for flow in synapse.client_server.login_flows().flows}
     except NotSupportedError:
@@ -221,7 +221,7 @@ def _say_owner(invocation: Invocation, synapse: "Synapse", owner: str) -> None:
 
 
 def is_server_admin(synapse: "Synapse") -> bool:
-    """Ask whether the token is a server admin's; the one question that is answered everywhere."""
+    """Return whether the token is a server admin's. The request works on every server, also with MAS."""
     try:
         next(synapse.rooms.list(page_size=0).pages(), None)
     except NotPermittedError:
@@ -236,7 +236,7 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
     """End the session and remove its token from the profile.
 
     Where the Matrix Authentication Service manages the sessions, a token that `synadmin login` made is
-    revoked; end another session there. Exit code 6: the token was removed, and the session goes on.
+    revoked; end other sessions there. Exit code 6: the token was removed, but the session is still valid.
 
     \b
     Examples:
@@ -245,7 +245,7 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
     """
     from synadmin import settings
 
-    del yes  # nothing is asked
+    del yes  # there is no question
     token = invocation.settings.token()
     kept = invocation.settings.profile_file
     is_there = settings.in_profile(invocation.settings.profile).get(settings.TOKEN) == token
@@ -296,14 +296,14 @@ def _personal_session(invocation: Invocation, synapse: "Synapse") -> str | None:
 
 
 def _can_end(synapse: "Synapse", token: str | None, session: str | None) -> bool:
-    # With MAS, Synapse has no /logout; a proxy may lead it to MAS, which takes mct_ tokens there.
+    # With MAS, Synapse has no /logout. A proxy may send it to MAS, which accepts mct_ tokens.
     if session is not None or not synapse.mas_manages_accounts:
         return True
     return (token or "").startswith(_MAS_COMPATIBILITY)
 
 
 def _end_session(synapse: "Synapse", session: str | None) -> bool:
-    """End the session of the token, and return whether that was possible."""
+    """End the session of the token; return whether this was possible."""
     if session is not None and synapse.mas is not None:
         synapse.mas.personal_sessions.revoke(session)
         return True
@@ -326,7 +326,7 @@ def _still_valid(owner: str) -> str:
 
 
 def _at_mas(invocation: Invocation, synapse: "Synapse") -> dict[str, object]:
-    """Return what the token can do at MAS; nothing where MAS does not manage the accounts."""
+    """Return the rights of the token in MAS; empty where MAS does not manage the accounts."""
     from synadmin import settings
     from synadmin.mas.service import PERSONAL_SESSIONS
 

@@ -1,6 +1,6 @@
-"""What the Matrix Authentication Service (MAS) decides: done through its admin API, or refused.
+"""Changes that the Matrix Authentication Service (MAS) manages: use its admin API, or refuse.
 
-A refusal names what is missing, and the command of MAS itself that does the same.
+A refusal says what is missing, and names the equivalent command of MAS.
 """
 
 import shlex
@@ -13,7 +13,7 @@ BY_COMPATIBILITY = (
     "on the machine of MAS, run: mas-cli manage issue-compatibility-token USER "
     "--yes-i-want-to-grant-synapse-admin-privileges; pass the token to: synadmin login --token"
 )
-"""How to get a token without signing in. It never opens the admin API of MAS."""
+"""How to get a token without a sign-in. The token has no access to the admin API of MAS."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def service_of(synapse: "Synapse", *, hint: str | None = None) -> "Mas":
     """Return MAS, after a check that its admin API can be used.
 
     Args:
-        hint: the hint where MAS does not manage the accounts.
+        hint: the hint for the error where MAS does not manage the accounts.
 
     Raises:
         RefusedError: MAS does not manage the accounts of this server, or its admin API cannot be used.
@@ -49,14 +49,14 @@ def usable_mas(synapse: "Synapse") -> "Mas | None":
 
 
 def account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None":
-    """Return an account as MAS has it; None where MAS is not in charge, or does not know it."""
+    """Return an account in MAS; None where Synapse manages the accounts, or MAS does not know the account."""
     from synadmin.recovery import mas_account
 
     return mas_account.account_in_mas(synapse, user_id)
 
 
 def server_admins(synapse: "Synapse") -> frozenset[str]:
-    """Return the accounts that are server admins; under MAS those that may ask for the rights."""
+    """Return the server admins; with MAS, the accounts that may request admin rights."""
     from synadmin.recovery import mas_account
 
     return mas_account.server_admins(synapse)
@@ -68,7 +68,7 @@ def require_mas(
     """Refuse the command where MAS manages the accounts and its admin API cannot be used.
 
     Args:
-        command: the same command of ``mas-cli manage``: ``lock-user {user}``; None where there is none.
+        command: the equivalent of ``mas-cli manage``: ``lock-user {user}``; None where there is none.
         users: the accounts; where there is exactly one, the command names it.
         instead: the advice where ``mas-cli`` has no command for it.
 

@@ -1,4 +1,4 @@
-"""``--resolve`` and ``--nameserver``: check a network before its DNS is changed."""
+"""``--resolve`` and ``--nameserver``: options to check a network before a DNS change."""
 
 import click
 

@@ -95,7 +95,7 @@ def send(
     options = given(type=event_type, state_key=state_key)
     try:
         if once:
-            # The server knows a transaction by its id alone: two users with the same one are one notice.
+            # The server identifies a transaction only by its id: with one id, two users would be one notice.
             sent = synapse.notices.send_once(user_id, body, txn_id=f"{run}-{user_id}", **options)
         else:
             sent = synapse.notices.send(user_id, body, **options)
@@ -107,7 +107,7 @@ def send(
     if event.content != body:
         message = f"{sent.event_id} has another content than this notice: was its transaction used before?"
         raise NotAsAskedError(message)
-    if everyone:  # the server, and the clients that come for the notice, have other work, too
+    if everyone:  # slowly: all clients fetch the notice, and the server has other work
         time.sleep(min(time.monotonic() - started, _LONGEST_PAUSE))
     record = {"event_id": sent.event_id, "room_id": event.room_id}
     return record | {"transaction_id": run} if once else record
@@ -133,7 +133,7 @@ def _(
     if transaction_id == "":
         raise UsageError("the transaction id is empty")
     body = _content(message, content, input_is_taken=source == "-")
-    # A run that is resumed cannot read standard input again.
+    # A resumed run cannot read standard input again.
     message = body["body"] if content is None else None
     return {"body": body, "message": message, "run": transaction_id or _new_transaction()}
 
@@ -162,7 +162,7 @@ def _(
 
 
 def _why_left_out(synapse: "Synapse", account: "User") -> str | None:
-    """Return why an account gets no notice that is for all; None where it gets one."""
+    """Return why ``--all`` leaves an account out; None where the account gets the notice."""
     if account.deactivated:
         return "deactivated"
     if account.locked:
@@ -173,12 +173,12 @@ def _why_left_out(synapse: "Synapse", account: "User") -> str | None:
         return "guest"
     if account.user_type == "bot":
         return "bot"
-    # The list of accounts does not say it.
+    # The list of accounts does not have this field.
     return "of an app service" if synapse.users.get(account.name).appservice_id is not None else None
 
 
 def _preview(body: "Mapping[str, Any]", number: int, left_out: "Mapping[str, int]") -> str:
-    """Return what users will see, and how many of them."""
+    """Return a preview of the notice, and the number of accounts that will get it."""
     import json
 
     text = body.get("body")
@@ -212,9 +212,9 @@ def _(
 
 
 def _users_sent_to(invocation: Invocation) -> dict[str, bool]:
-    """Return the users to whom the resumed runs have sent the notice; True where the server confirmed it.
+    """Return the users who got the notice from the resumed runs; True where the server confirmed it.
 
-    The server forgets a transaction after a while, and when it restarts. The journal does not.
+    The server forgets a transaction after some time, and on a restart. The journal does not.
     """
     if invocation.resumes is None:
         return {}
@@ -234,7 +234,7 @@ def _users_sent_to(invocation: Invocation) -> dict[str, bool]:
 
 
 def _sent_before(user_id: str, *, confirmed: bool) -> Record:
-    """Return the outcome of an account to which an earlier run has sent the notice, or may have."""
+    """Return the outcome of an account that got the notice from an earlier run, or may have got it."""
     if confirmed:
         return unchanged("sent before: not sent again")
     message = f"may have been sent before: not sent again. `{command('notice', 'send', user_id)}` sends it"

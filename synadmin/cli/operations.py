@@ -1,4 +1,4 @@
-"""Every operation of the admin APIs, with its call and its command, as the code has them."""
+"""All operations of the admin APIs, with their method and their command, read from the code."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SYNAPSE_ADMIN = "/_synapse/admin/"
 MAS_ADMIN = "/api/admin/v1/"
-"""How the paths of the admin API of the Matrix Authentication Service begin."""
+"""The prefix of the paths of the admin API of the Matrix Authentication Service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Operation:
         path: the path, with ``{parameters}``.
         call: the client's method, ``rooms.make_admin``.
         command: the command, ``room make-admin``; None where there is none.
-        since: the Synapse version that introduced it, where it is younger than others.
-        mas: it stays where the Matrix Authentication Service is in charge of accounts.
-        instead: for a deprecated one, the call that replaces it.
+        since: the Synapse version that introduced it; None: every supported version has it.
+        mas: Synapse serves it also where the Matrix Authentication Service manages the accounts.
+        instead: for a deprecated operation, the method that replaces it.
     """
 
     method: str
@@ -38,14 +38,14 @@ class Operation:
     instead: str | None
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as ``synadmin api --list`` prints it."""
+        """Return the record for ``synadmin api --list``."""
         record = asdict(self)
         if self.instead is None:
             del record["instead"]
         return record
 
     def is_asked_for_by(self, method: str, path: str) -> bool:
-        """Whether a request, with parameters filled in or not, is one for this operation."""
+        """Whether a request, with or without filled-in parameters, is for this operation."""
         if method != self.method:
             return False
         template = re.sub(r"\\\{\w+\\\}", "[^/]*", re.escape(self.path))
@@ -53,11 +53,11 @@ class Operation:
 
 
 def operations(root: click.Command | None = None, api: str = SYNAPSE_ADMIN) -> list[Operation]:
-    """Return every typed operation of an admin API, by path and method.
+    """Return all operations of an admin API, sorted by path and method.
 
     Args:
         root: the root of the command tree; without it no operation has a command.
-        api: how its paths begin: that of Synapse or ``MAS_ADMIN``, where ``since`` is a version of MAS.
+        api: the prefix of its paths: ``SYNAPSE_ADMIN``, or ``MAS_ADMIN`` (``since`` is a version of MAS).
     """
     commands = {} if root is None else _commands_by_call(root)
     listed = [
@@ -80,12 +80,12 @@ def operation_of(method: str, path: str) -> Operation | None:
     """Return the operation that a request is for, without its command; None where there is none."""
     known = [*operations(), *operations(api=MAS_ADMIN)]
     asked = [operation for operation in known if operation.is_asked_for_by(method, path)]
-    # /media/delete before /media/{server_name}/{media_id}, as Synapse has it.
+    # /media/delete goes before /media/{server_name}/{media_id}, as in Synapse.
     return min(asked, key=lambda operation: operation.path.count("{"), default=None)
 
 
 def endpoints() -> "Iterator[tuple[str, Endpoint[Any]]]":
-    """Walk the client's groups: each operation as the method's name, ``rooms.make_admin``, and its data."""
+    """Yield all operations of the client: the method's name, such as ``rooms.make_admin``, and its data."""
     from synadmin.client import RESOURCE_GROUPS, Synapse
     from synadmin.http.endpoint import Endpoint
     from synadmin.mas import service
@@ -108,7 +108,7 @@ def endpoints() -> "Iterator[tuple[str, Endpoint[Any]]]":
 def commands(
     command: click.Command, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Walk the command tree: each command's words after ``synadmin``, and the command; groups too."""
+    """Yield all commands and groups: the words after ``synadmin``, and the command."""
     yield path, command
     if isinstance(command, click.Group):
         context = click.Context(command)
@@ -119,7 +119,7 @@ def commands(
 
 
 def _commands_by_call(root: click.Command) -> dict[str, str]:
-    """Return the command of each call: the one that names it first."""
+    """Return the command of each method: the first command that names it."""
     named = [
         (calls.index(call), order, call, " ".join(path))
         for order, (path, command) in enumerate(commands(root))

@@ -1,7 +1,7 @@
-"""One record for each target of a change, one summary sentence, one exit code.
+"""The results of a change: one record for each target, one summary sentence, one exit code.
 
-:func:`carry_out` is what every change of one target or of many goes through: look, ask, act, report.
-``room make-admin`` and ``room transfer`` have plans of many steps, and use :class:`Outcomes` alone.
+:func:`carry_out` runs a change of one or more targets: preview, question, change, report.
+``room make-admin`` and ``room transfer`` have plans of many steps, and use only :class:`Outcomes`.
 """
 
 from collections import Counter
@@ -41,10 +41,10 @@ T = TypeVar("T")
 Record = Mapping[str, Any]
 Act = Callable[["Synapse", str], Record]
 
-_ASK_FROM = 4  # targets: a change of more than three is asked about, whatever it does
-_MOST_REFUSALS = 20  # that are listed before a question
+_ASK_FROM = 4  # targets: for more than three targets, every change has a question
+_MOST_REFUSALS = 20  # the most refusals that are listed before a question
 _ORDER = ("planned", "done", "unchanged", "pending", "partly", "refused", "failed", "unknown")
-_CHANGED = {"planned", "partly"}  # outcomes of the look before: the run would change the target
+_CHANGED = {"planned", "partly"}  # outcomes of the preview for targets that the run would change
 _CODES = {"refused": EXIT_REFUSED, "failed": EXIT_FAILED, "partly": EXIT_PARTLY, "unknown": EXIT_FAILED}
 
 
@@ -53,18 +53,18 @@ class NotAsAskedError(SynadminError):
 
 
 class StillUnderWayError(SynadminError):
-    """The server has started the change and continues it."""
+    """The server has started the change, and has not finished it yet."""
 
 
 def unchanged(message: str = "nothing to change", **fields: object) -> Record:
-    """Return the record of a target that is as asked for already."""
+    """Return the record of a target that already has the requested state."""
     return {"outcome": "unchanged", "message": message, **fields}
 
 
 def done(holds: str, *, to_come: str | None = None, **fields: object) -> Record:
-    """Return the record of a target that was changed: what holds now, as it was read back.
+    """Return the record of a target that was changed, with its state after the change.
 
-    It is pending while something is still ``to_come``.
+    The outcome is ``pending`` where ``to_come`` names work that is not finished.
     """
     if to_come is not None:
         return {"outcome": "pending", "message": to_come, **fields}
@@ -77,13 +77,13 @@ class Outcomes:
 
     Attributes:
         kind: the kind of the targets.
-        total: how many there are.
-        mixed: the exit code where some were refused, some failed, and none is done.
-        counts: how many have which outcome.
-        codes: the exit code of each.
-        possible: how many of the refused ones need which ``--allow``.
-        finished: how many are done, or were refused: to run the command again does nothing for them.
-        names: how the finished ones are called on the command line.
+        total: the number of targets.
+        mixed: the exit code where some targets were refused, some failed, and none is done.
+        counts: the number of targets by outcome.
+        codes: the exit code of each target.
+        possible: the number of refused targets by the ``--allow`` that they need.
+        finished: the number of targets that need no further run: they are done or refused.
+        names: the names of the finished targets on the command line.
     """
 
     kind: Kind
@@ -103,7 +103,7 @@ class Outcomes:
         Args:
             outcome: its outcome.
             code: its exit code; that of the outcome where it is None.
-            allow: for a refused one, the ``--allow`` that would do.
+            allow: for a refused target, the ``--allow`` that it needs.
             names: its names on the command line.
         """
         self.counts[outcome] += 1
@@ -117,7 +117,7 @@ class Outcomes:
 
     @property
     def summary(self) -> str:
-        """All of it in one sentence: ``18 rooms: 6 done, 1 unchanged, 11 refused.``."""
+        """The summary sentence: ``18 rooms: 6 done, 1 unchanged, 11 refused.``."""
         left = self.total - len(self.codes)
         if not left and set(self.counts) == {"done", "failed"}:
             return f"{self.counts['done']} of {self.total} succeeded, {self.counts['failed']} failed."
@@ -152,15 +152,15 @@ class Outcomes:
         what: str = "done",
         sums_up_one: bool = False,
     ) -> int:
-        """Print results as they come in, then the summary.
+        """Print each result when it is finished, then the summary.
 
         Args:
             invocation: the invocation.
-            results: does the work of each target when it is asked for it.
+            results: an iterator that does the work of each target when the next result is requested.
             count: counts a result.
             write: prints the results.
             what: the verb of the counter: ``done``, ``looked at``.
-            sums_up_one: whether a single target has a summary, too.
+            sums_up_one: whether there is a summary for a single target.
 
         Returns:
             The exit code.
@@ -179,7 +179,7 @@ class Outcomes:
         return self.exit_code
 
     def say_summary(self, invocation: Invocation, *, of_one: bool = False) -> None:
-        """Print the summary once the first target has a result: of several targets, or ``of_one``, too."""
+        """Print the summary if a target has a result: for several targets, with ``of_one`` also for one."""
         if self.codes and (of_one or self.total > 1):
             invocation.say(self.summary)
 
@@ -190,15 +190,15 @@ class BulkChange(NamedTuple):
     Attributes:
         kind: their kind.
         targets: the targets.
-        act: changes one of them, reads back, and returns what to tell about it; never secrets that were not
-            asked for. It raises a SynadminError where that did not succeed.
+        act: changes one target, reads it back, and returns its record, without secrets that were not
+            requested. It raises a SynadminError where the change did not succeed.
         does: the verb at the start of a question: ``Lock``.
-        question: looks at how much it is, and returns what will happen, ending in a question; None where
-            nothing is taken away from people or given to them.
-        ask: asks the question, where more than a sentence is shown before it.
-        columns: the columns for what ``act`` returns.
-        resumable: whether the journal has the command line that goes on with it.
-        alone: the field that is all that a person sees of the only target's record.
+        question: returns a question that says what will happen; None where users do not lose or get
+            anything.
+        ask: asks the question, where a plan is shown before it.
+        columns: the columns for the records of ``act``.
+        resumable: whether the journal has the command line that continues the change.
+        alone: the only field that is printed for a single target.
     """
 
     kind: Kind
@@ -215,7 +215,7 @@ class BulkChange(NamedTuple):
         """Change one target.
 
         Raises:
-            SynadminError: it was not found, or not changed.
+            SynadminError: the target was not found, or not changed.
         """
         if name in self.targets.errors:
             raise self.targets.errors[name]
@@ -239,17 +239,17 @@ def carry_out(
     yes: bool,
     output: Output,
 ) -> int:
-    """Change the targets one after the other, and print what became of each.
+    """Change the targets one by one, and print the result of each.
 
-    A dry run and the look before a question run the same code, up to the first request that changes
-    something: so they refuse what the run refuses.
+    A dry run and the preview before a question run the same code, up to the first request that changes
+    something. So they refuse the same targets as the run.
 
     Returns:
         The exit code.
 
     Raises:
-        SynadminError: the only target could not be changed, or the journal or the token ended all of it;
-            what was done before is printed then.
+        SynadminError: the only target could not be changed, or an error of the journal or the token ended
+            the run. The results before it are printed.
     """
     if dry_run:
         return _dry_run(invocation, synapse, work, output)
@@ -272,7 +272,7 @@ def carry_out(
         ended.append(interruption)
         code = EXIT_INTERRUPTED
     if ended:
-        # An interruption says it by itself.
+        # For an interruption the same hint is printed elsewhere.
         is_error = isinstance(ended[0], SynadminError)
         if is_error and work.resumable and outcomes.counts["done"]:
             invocation.warn("hint: `synadmin journal resume last` continues with the rest.")
@@ -309,7 +309,7 @@ def _count(result: _Result, outcomes: Outcomes) -> None:
 
 
 def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException]) -> Iterator[_Result]:
-    """Change one target after the other; what ends all of it goes into ``ended``."""
+    """Change the targets one by one; add the error or interruption that ends the run to ``ended``."""
     names = work.targets.names
     for number, name in enumerate(names):
         fields: dict[str, Any] = {work.kind.field: name}
@@ -319,7 +319,7 @@ def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException
         except KeyboardInterrupt as interruption:
             if len(names) == 1:
                 raise
-            # A table is printed at the end: what was done before has to be printed all the same.
+            # A table is printed at the end: do not raise here, so that the earlier results are printed.
             ended.append(interruption)
             message = "interrupted at this point"
             yield _Result(
@@ -343,7 +343,7 @@ def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException
 
 
 def _success(fields: dict[str, Any], record: dict[str, Any]) -> _Result:
-    """Return the result of a target that was changed, or that is as asked for already."""
+    """Return the result of a target that was changed, or already has the requested state."""
     outcome = record.get("outcome", fields["outcome"])
     if outcome == "unchanged":
         record["outcome"] = "done"
@@ -375,7 +375,7 @@ def _columns(kind: Kind, columns: "Sequence[Column]") -> "list[Column]":
 
 
 def _preview(synapse: "Synapse", work: BulkChange) -> Iterator[_Result]:
-    """Look at one target after the other: what would be sent, or why it would be refused."""
+    """Yield for each target the request that would be sent, or why the target would be refused."""
     from synadmin.http.transport import DryRunStop
     from synadmin.journal import without_secrets
 
@@ -408,7 +408,7 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
     results = list(progress(invocation, previewed, total=outcomes.total, what="looked at"))
     planned = [result.record[work.kind.field] for result in results if result.outcome in _CHANGED]
     question = _question(work, planned)
-    # A command that looks at all it would do by itself has no single request to show.
+    # A command with its own preview has no single request to show.
     requests = not output.for_people or any("path" in result.record for result in results)
     columns = [
         Column(work.kind.field, title=work.kind.title, whole=True),
@@ -424,7 +424,7 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
 
 
 def _question(work: BulkChange, names: list[str]) -> str | None:
-    """Return what to ask before these are changed; None where there is no need to."""
+    """Return the question before these targets are changed; None where no question is needed."""
     with naming(work.kind, names):
         question = work.question(names) if names and work.question is not None else None
     if not question and len(names) >= _ASK_FROM:
@@ -433,12 +433,12 @@ def _question(work: BulkChange, names: list[str]) -> str | None:
 
 
 def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange) -> list[_Result] | None:
-    """Ask where something is taken away from people or given to them, or more than three are changed.
+    """Ask before a change that users notice, or a change of more than three targets.
 
-    On a terminal the targets are looked at first: those that would be refused stand before the question.
+    On a terminal there is a preview first: refused targets are listed before the question.
 
     Returns:
-        What there is to say where nothing would be changed, so that nothing was asked; else None.
+        The results, where nothing would be changed and there was no question; else None.
 
     Raises:
         UsageError: no person can answer, or the answer is no.
@@ -453,7 +453,7 @@ def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange)
             _count(result, outcomes)
             if result.outcome in _CHANGED:
                 names.append(result.record[work.kind.field])
-            if result.outcome != "planned":  # those may be many: their names are enough
+            if result.outcome != "planned":  # there may be many planned targets: only names are kept
                 others.append(result)
         if not names:
             return others
@@ -471,7 +471,7 @@ def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange)
 
 
 def _warn_of_refusals(invocation: Invocation, work: BulkChange, results: Sequence[_Result]) -> None:
-    # A command that shows its plan with the question shows there what of it is refused.
+    # A command that shows its plan with the question shows partly refused targets there.
     known = {"planned", "unchanged"} | ({"partly"} if work.ask is not None else set())
     refused = [result for result in results if result.outcome not in known]
     for result in refused[:_MOST_REFUSALS]:

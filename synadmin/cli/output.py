@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def terminal_width() -> int | None:
-    """Return the columns of the terminal that stdout is; None where it is none."""
+    """Return the width of the terminal in columns; None where stdout is not a terminal."""
     import shutil
 
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
@@ -38,10 +38,10 @@ class Output(NamedTuple):
 
     @classmethod
     def of(cls, form: str, columns: str | None) -> Self:
-        """Return what ``-o`` and ``--columns`` ask for.
+        """Return the output for the values of ``-o`` and ``--columns``.
 
         Raises:
-            UsageError: ``--columns`` names none.
+            UsageError: ``--columns`` names no column.
         """
         if columns is None:
             return cls(form, None)
@@ -52,17 +52,17 @@ class Output(NamedTuple):
 
     @property
     def for_people(self) -> bool:
-        """Whether a person reads it, not a script."""
+        """Whether the output is for a person, not for a script."""
         return self.form == "table"
 
     @property
     def in_words(self) -> bool:
-        """Whether a person reads it, and has not asked for columns."""
+        """Whether the output is for a person, without ``--columns``."""
         return self.for_people and self.names is None
 
     @property
     def on_terminal(self) -> bool:
-        """Whether a person reads it on a terminal, and has not asked for columns."""
+        """Whether the output is for a person on a terminal, without ``--columns``."""
         return self.in_words and terminal_width() is not None
 
     def write(
@@ -76,14 +76,14 @@ class Output(NamedTuple):
         """Print the records.
 
         Args:
-            columns: all there are; those marked as shown are the default.
+            columns: all columns; the default are those with ``shown``.
             empty: the text on stderr for an empty table.
             hint: the text on stderr below a table on a terminal.
         """
         from synadmin import tables
 
         chosen = self.chosen(columns)
-        # Where the first one fails, only the error is printed, and no half of a list before it.
+        # If the first record fails, only the error is printed, without the beginning of a list.
         coming = iter(records)
         first = list(itertools.islice(coming, 1))
         written = 0
@@ -115,7 +115,7 @@ class Output(NamedTuple):
         as_record: Callable[[T], Mapping[str, Any]],
         columns: "Sequence[Column]",
     ) -> None:
-        """Print a block of text for each result, or its record for a script and with ``--columns``."""
+        """Print a block of text for each result; for scripts and with ``--columns``, its record."""
         if not self.in_words:
             self.write(map(as_record, results), columns)
             return
@@ -123,7 +123,7 @@ class Output(NamedTuple):
             print_block(as_text(result), first=not number)
 
     def write_one(self, record: Mapping[str, Any], columns: "Sequence[Column]") -> None:
-        """Print a single record: for a person a line for each field, as JSON one object."""
+        """Print a single record: as a line for each field, or as one JSON object."""
         from synadmin import tables
 
         if self.form == "json":
@@ -141,13 +141,13 @@ class Output(NamedTuple):
             self.write([record], columns)
 
     def write_result(self, record: Mapping[str, Any], columns: "Sequence[Column]") -> None:
-        """Print the result of a single target: on a terminal in one line, where there is no more to show."""
+        """Print the result of a single target: on a terminal in one line, if it has few fields."""
         from synadmin.tables import cell_texts
 
         name, outcome, *rest = columns
         texts = dict(zip(columns, cell_texts(record, columns, on_terminal=True), strict=True))
         filled = [column for column in rest if column.shown and texts[column] != "-"]
-        # A sentence says yes and no, too.
+        # The message already contains yes and no values.
         said = bool(record.get("message"))
         others = [column for column in filled if not (said and isinstance(column.of(record), bool))]
         if not self.on_terminal or len(others) > 1:
@@ -161,7 +161,7 @@ class Output(NamedTuple):
     def stream(
         self, pager: "Pager[Any]", columns: "Sequence[Column]", *, empty: str = "", hint: str = ""
     ) -> None:
-        """Print a list while its pages come in, every field as the server sent it."""
+        """Print a list while its pages arrive, with all fields as the server sent them."""
         from synadmin import tables
 
         if self.form == "ndjson" and self.names is None:
@@ -169,12 +169,12 @@ class Output(NamedTuple):
                 for lines in page.lines():
                     sys.stdout.write(tables.safe_json(lines))
                 sys.stdout.flush()
-                del page  # has megabytes, and the next one may be still to come
+                del page  # it can have megabytes, and the next page may not be there yet
             return
         self.write((record.as_sent() for record in pager), columns, empty=empty, hint=hint)
 
     def chosen(self, columns: "Sequence[Column]") -> "Sequence[Column]":
-        """Return the columns that ``--columns`` names, by their names or by the headings of a table.
+        """Return the columns of ``--columns``, named by their names or their headings.
 
         Raises:
             UsageError: there is no such column.
@@ -218,10 +218,10 @@ OUTPUT_OPTIONS = (
 
 
 def output_options(function: Callable[P, R], *, formats: Sequence[str] = FORMATS) -> Callable[P, R]:
-    """Give a command ``-o`` and ``--columns``; it receives an :class:`Output` as ``output``.
+    """Add ``-o`` and ``--columns`` to a command; it gets an :class:`Output` as ``output``.
 
     Args:
-        formats: the formats that it can print; the last one prints the ids alone.
+        formats: the formats that it can print; the last one prints only the ids.
     """
 
     @functools.wraps(function)

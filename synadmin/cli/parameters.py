@@ -1,4 +1,4 @@
-"""Values that people write in their own way: sizes, ages, times."""
+"""Option values with units: sizes, durations, times."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,16 +26,16 @@ _AGE_UNITS = {
 }
 _NUMBER_AND_UNIT = r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)"
 _LARGEST = 2**53 - 1  # the largest integer of canonical JSON
-_MOST_DIGITS = 100  # more than any time or size has
-_CLOCKS_DIFFER = 86_400_000  # and so do time zones: tomorrow's date is today's somewhere
-_FIRST_SENSIBLE_TIME = 1_000_000_000_000  # milliseconds: below that, seconds were meant
+_MOST_DIGITS = 100  # more digits than any time or size has
+_CLOCKS_DIFFER = 86_400_000  # a day: clocks and time zones differ
+_FIRST_SENSIBLE_TIME = 1_000_000_000_000  # milliseconds: smaller numbers are probably seconds
 
 
 class Amount(click.ParamType[int]):
     """A whole number with units, such as a duration or a size."""
 
     def __init__(self, name: str, parse: Callable[[str], int]) -> None:
-        """Set its name in the help, and its parser, which raises ValueError with the message."""
+        """Set the name in the help, and the parser, which raises ValueError with the message."""
         self.name = name
         self._parse = parse
 
@@ -50,7 +50,7 @@ class Amount(click.ParamType[int]):
 
 
 def _with_unit(text: str, units: Mapping[str, int]) -> int | None:
-    """Return a number with its unit in the smallest unit; None where it is none."""
+    """Return a number in the smallest unit; None where the text is not a number with a unit."""
     match = re.fullmatch(_NUMBER_AND_UNIT, text.strip())
     factor = units.get(match[2].lower()) if match else None
     if match is None or factor is None or not text.isascii():
@@ -61,7 +61,7 @@ def _with_unit(text: str, units: Mapping[str, int]) -> int | None:
 def _level(text: str) -> int:
     try:
         level = int(text)
-    except ValueError:  # also of more digits than Python reads
+    except ValueError:  # also for more digits than Python accepts
         level = None
     if level is None or not -_LARGEST <= level <= _LARGEST:
         raise ValueError(f"{text!a} is not a power level: write a whole number, such as 0, 50 or 100")
@@ -91,7 +91,7 @@ def _now() -> int:
 def _moment(text: str, direction: int) -> int | None:
     text = text.strip()
     if text.isascii() and text.isdecimal():
-        number = int(text[:_MOST_DIGITS])  # Python reads no number of thousands of digits
+        number = int(text[:_MOST_DIGITS])  # Python refuses a number of thousands of digits
         return number if number >= _FIRST_SENSIBLE_TIME else None
     away = _with_unit(text, _AGE_UNITS)
     if away is not None:
@@ -106,7 +106,7 @@ def _moment(text: str, direction: int) -> int | None:
 
 
 def _time(text: str, direction: int = -1) -> int:
-    """Return a moment; a length of time is taken as ago, with the direction 1 as from now."""
+    """Return a time; a duration means that long ago, or with the direction 1 from now."""
     moment = _moment(text, direction)
     if moment is None or not 0 <= moment <= _LARGEST:
         raise ValueError(
@@ -117,7 +117,7 @@ def _time(text: str, direction: int = -1) -> int:
 
 
 def _past_time(text: str) -> int:
-    # Where what is older is deleted, a slip of the keyboard would delete everything.
+    # With a typing error, a command that deletes older data would delete everything.
     moment = _time(text)
     if moment > _now() + _CLOCKS_DIFFER:
         raise ValueError(f"{text!a} is in the future")
@@ -140,21 +140,21 @@ DURATION = Amount("duration", _duration)
 PAST_TIME = Amount("time", _past_time)
 """Milliseconds since the epoch, none in the future: ``30d`` (ago), ``2026-01-31``, ``2026-01-31T12:00``."""
 ANY_TIME = Amount("time", _time)
-"""As above, also in the future."""
+"""As PAST_TIME, but also in the future."""
 FUTURE_TIME = Amount("time", _future_time)
 """Milliseconds since the epoch, none in the past: ``30d`` (from now), ``2027-01-31``."""
 
 
 def given(**options: Any) -> dict[str, Any]:  # noqa: ANN401  values of any type
-    """Return the options that were given: those that are not None."""
+    """Return the options that are not None."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def json_object(text: str, where: str) -> dict[str, Any]:
-    """Return the JSON object that a text is.
+    """Parse a text as a JSON object.
 
     Raises:
-        UsageError: it is none; the message names ``where`` it stands.
+        UsageError: it is not a JSON object; the message contains ``where``.
     """
     import json
 
@@ -168,7 +168,7 @@ def json_object(text: str, where: str) -> dict[str, Any]:
 
 
 def renamed(old: str, new: str, *, is_flag: bool = False) -> Callable[[F], F]:
-    """Refuse the former name of an option, and name the new one."""
+    """Add the former name of an option, which is refused with the new name."""
 
     def refuse(context: click.Context, parameter: click.Parameter, value: object) -> None:
         if value:
@@ -178,7 +178,7 @@ def renamed(old: str, new: str, *, is_flag: bool = False) -> Callable[[F], F]:
 
 
 class Sort(click.ParamType[tuple[str, bool]]):
-    """The order of a list, ``FIELD[:asc|desc]``, as the field and whether the server's order is reversed."""
+    """The order of a list, ``FIELD[:asc|desc]``: the field, and whether the server's order is reversed."""
 
     name = "sort"
 
@@ -193,7 +193,7 @@ class Sort(click.ParamType[tuple[str, bool]]):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> tuple[str, bool]:
-        """Return the field, and whether the server's own direction is reversed."""
+        """Return the field, and whether the server's order is reversed."""
         if isinstance(value, tuple):
             return value
         field, _, direction = str(value).partition(":")
@@ -204,11 +204,11 @@ class Sort(click.ParamType[tuple[str, bool]]):
 
 
 def sort_option(fields: Sequence[str], *, default: str, descending: Collection[str] = ()) -> Callable[[F], F]:
-    """Give a list ``--sort``; the function gets ``sort``: the field or None, and whether it is reversed.
+    """Add ``--sort`` to a command; it gets ``sort``: the field or None, and whether the order is reversed.
 
     Args:
-        fields: by which the server sorts.
-        default: how it sorts without the option, for the help.
+        fields: the fields by which the server can sort.
+        default: the default order, for the help.
         descending: the fields that the server sorts from the largest to the smallest.
     """
 

@@ -1,4 +1,4 @@
-"""``synadmin profile``: the profiles that `synadmin login` makes, and which one is used."""
+"""``synadmin profile``: list, choose and remove the profiles of `synadmin login`."""
 
 from typing import TYPE_CHECKING
 
@@ -61,16 +61,16 @@ _TOKENS = {
     "SYNADMIN_ACCESS_TOKEN_FILE": "in a file",
     "SYNADMIN_ACCESS_TOKEN_COMMAND": "from a command",
 }
-"""Where a token is kept; the token itself is never shown."""
+"""The kinds of places of a token; the token itself is never shown."""
 
 
 @profile.command(cls=Command)
 @click.argument("name")
 @pass_invocation
 def use(invocation: Invocation, name: str) -> int:
-    """Use a profile where no other one is named.
+    """Make a profile the default.
 
-    --profile, SYNADMIN_PROFILE, and settings of the environment and of .env come before it.
+    --profile, SYNADMIN_PROFILE, and settings of the environment and of .env take precedence.
 
     \b
     Examples:

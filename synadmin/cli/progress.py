@@ -1,4 +1,4 @@
-"""One progress line: how many targets are done, how fast, and how long the rest takes."""
+"""A progress line: the number of finished targets, the speed, and the remaining time."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -13,11 +13,11 @@ _HOUR = 3600
 
 
 def progress(invocation: Invocation, items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
-    """Yield the items; on a terminal, show a progress line while the next one is being made.
+    """Yield the items; on a terminal, show a progress line.
 
     Args:
-        items: an iterator that does the work of each item when it is asked for it.
-        total: how many there will be.
+        items: an iterator that does the work of each item when the next item is requested.
+        total: the number of items.
         what: the verb of the counter: ``done``, ``looked at``.
     """
     if not invocation.is_watched or total == 1:
@@ -49,7 +49,7 @@ def _line(count: int, total: int, what: str, seconds: float) -> str:
 
 
 def elapsed(seconds: float) -> str:
-    """Return a length of time as a person says it: ``42 s``, ``3 min 5 s``, ``2 h 14 min``."""
+    """Return a duration for people: ``42 s``, ``3 min 5 s``, ``2 h 14 min``."""
     whole = int(seconds)
     if whole < _MINUTE:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""``synadmin registration-token``: tokens with which people create accounts."""
+"""``synadmin registration-token``: tokens that allow users to create accounts."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,64}\Z")
 _LONGEST = 64
 _MOST_USES = 2**31 - 1
-_DRAWN = "(chosen by the server)"
+_RANDOM = "(chosen by the server)"
 _DETAILS = (
     Column(
         "uses_allowed",
@@ -70,7 +70,7 @@ def list_(synapse: "Synapse", *, valid: bool | None, output: Output) -> object:
 
 
 def _mas_columns(output: Output) -> tuple[Column, ...]:
-    """Return the columns of tokens at MAS, which keeps those that were revoked."""
+    """Return the columns for tokens in MAS, which keeps revoked tokens."""
     return (
         *_COLUMNS,
         Column("valid", shown=output.for_people),
@@ -114,7 +114,7 @@ def create(
 ) -> Record:
     """Create a registration token.
 
-    The one that you name, or a random one. Below the table is a text that you can send to the guest.
+    Give the token, or let the server choose a random one. The output has a text for the guest.
 
     \b
     Examples:
@@ -123,17 +123,17 @@ def create(
             --expires 2027-09-01
     """
     mas = _in_mas(synapse)
-    if token != _DRAWN:
+    if token != _RANDOM:
         _require_free(synapse, mas, token)
     if mas is not None:
         if length is not None:
-            raise RefusedError("MAS draws tokens of 12 characters: leave --length out, or name the token")
-        drawn = mas.create(None if token == _DRAWN else token, uses=uses, expires=expires)
+            raise RefusedError("MAS makes tokens of 12 characters: leave out --length, or name the token")
+        new_token = mas.create(None if token == _RANDOM else token, uses=uses, expires=expires)
     else:
-        name = None if token == _DRAWN else token
+        name = None if token == _RANDOM else token
         options = given(token=name, length=length, uses_allowed=uses, expiry_time=expires)
-        drawn = synapse.registration_tokens.create(**options).token
-    record = _read_back(synapse, mas, drawn, uses_allowed=uses, expiry_time=expires)
+        new_token = synapse.registration_tokens.create(**options).token
+    record = _read_back(synapse, mas, new_token, uses_allowed=uses, expiry_time=expires)
     if output.in_words:
         invitation += _invitation(synapse, record)
     return record
@@ -172,7 +172,7 @@ def _(_code: int, *, invitation: list[str]) -> None:
 
 @create.select
 def _(_: "Synapse", *, token: str | None) -> ChosenTargets:
-    return ChosenTargets(TOKENS, [token or _DRAWN])
+    return ChosenTargets(TOKENS, [token or _RANDOM])
 
 
 def _require_free(synapse: "Synapse", mas: "MasTokens | None", token: str) -> None:
@@ -198,10 +198,10 @@ def _get(synapse: "Synapse", mas: "MasTokens | None", token: str) -> Record:
 
 
 def _in_mas(synapse: "Synapse") -> "MasTokens | None":
-    """Return the tokens of the Matrix Authentication Service; None where that is not in charge.
+    """Return the tokens of the Matrix Authentication Service (MAS); None where Synapse manages the accounts.
 
     Raises:
-        RefusedError: it is, and its admin API cannot be used.
+        RefusedError: MAS manages the accounts, and its admin API cannot be used.
     """
     from synadmin.mas.service import REGISTRATION_TOKENS
     from synadmin.mas.token_list import MasTokens
@@ -222,7 +222,7 @@ def _in_mas(synapse: "Synapse") -> "MasTokens | None":
 def update(synapse: "Synapse", token: str, *, changed: dict[str, int | None]) -> Record:
     """Change the uses and the expiry of registration tokens.
 
-    What is not given stays as it is.
+    Other values do not change.
 
     \b
     Examples:

@@ -41,7 +41,7 @@ _USER_COLUMNS = (
 def report() -> None:
     """List, show and dismiss reports of events and users.
 
-    Event reports and user reports (--users) have numbers of their own.
+    Event reports and user reports (--users) are numbered separately.
     """
 
 
@@ -111,7 +111,7 @@ def _detail(name: str) -> Column:
 
 
 def _without_hashes(event: object) -> object:
-    """Return of an event what a person wants to read: type and content."""
+    """Return the type and the content of an event, without hashes and signatures."""
     if not isinstance(event, Mapping):
         return event
     return {name: event[name] for name in ("type", "content") if name in event}
@@ -144,7 +144,7 @@ def dismiss(synapse: "Synapse", report_id: str, *, users: bool) -> Record:
     """
     number = int(report_id)
     look = synapse.reports.user if users else synapse.reports.event
-    look(number)  # a dry run, too, says that there is none
+    look(number)  # also a dry run reports a missing report
     (synapse.reports.delete_user if users else synapse.reports.delete_event)(number)
     try:
         look(number)

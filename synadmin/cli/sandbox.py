@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from synadmin.sandbox.community import Community
 
 _DIRECTORY = click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False))
-# Greta answers no more, and her account still holds all the power: what Make Room Admin is made for.
+# Greta does not answer, and only her account has power: a typical case for Make Room Admin.
 _REGAINED = "committee"
 
 
@@ -111,9 +111,10 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
 @_DIRECTORY
 @pass_invocation
 def down(invocation: Invocation, directory: Path | None) -> None:
-    """Stop a sandbox and remove what belongs to it.
+    """Stop a sandbox and remove its temporary files.
 
-    Without DIRECTORY, it stops all sandboxes, and removes what a crash left. The files in a DIRECTORY stay.
+    Without DIRECTORY, it stops all sandboxes, also those that a crash has left. The files in a DIRECTORY
+    stay.
 
     \b
     Examples:
@@ -148,7 +149,7 @@ def down(invocation: Invocation, directory: Path | None) -> None:
 def env(invocation: Invocation, directory: Path | None, *, target: Path | None) -> None:
     """Print the settings that point synadmin at the sandbox.
 
-    The administrator's token is among them.
+    They contain the administrator's token.
 
     \b
     Examples:
@@ -195,17 +196,17 @@ def demo(invocation: Invocation) -> None:
             regained = _regain(community, community.rooms[_REGAINED])
     if not regained:
         raise SynadminError("the room was not regained")
-    # `make demo` runs it from where no PATH leads to.
+    # `make demo` runs a synadmin that is not in the PATH.
     is_in_path = shutil.which("synadmin") is not None or Path(sys.argv[0]).name != "synadmin"
     program = "synadmin" if is_in_path else shlex.quote(sys.argv[0])
     click.echo(f"\nThe Synapse is stopped, and its files are gone. To try it yourself: {program} sandbox up")
 
 
 def _offer_synapse(invocation: Invocation) -> None:
-    """Install Synapse where it is missing, if the person wants that.
+    """Offer to install Synapse where it is missing.
 
     Raises:
-        SettingsError: it is missing still.
+        SettingsError: Synapse is still missing.
     """
     from synadmin.sandbox.homeserver import install_command, is_synapse_installed, require_synapse
 
@@ -232,10 +233,10 @@ def _show_lost_rooms(community: "Community") -> None:
 
 
 def _regain(community: "Community", room_id: "RoomId") -> bool:
-    """Regain the room with the commands that a person would type; return whether that succeeded."""
+    """Regain the room with synadmin commands, as a person would; return whether this succeeded."""
     admin = community.people["admin"]
     home = community.homeserver.directory
-    # Nothing of this person's own settings: the commands must not reach a server that matters.
+    # Without the settings of the person: the commands must not reach a real server.
     environment = {
         "PATH": os.defpath,
         "HOME": str(home),
@@ -268,7 +269,7 @@ def _run_synadmin(*arguments: str, environment: Mapping[str, str], directory: Pa
 
 @contextlib.contextmanager
 def _clean_up_on_signal() -> Iterator[None]:
-    """Clean up after `kill` and a closed terminal as after Ctrl-C."""
+    """Clean up after `kill` and a closed terminal, as after Ctrl-C."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         del frame

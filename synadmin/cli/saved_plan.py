@@ -1,7 +1,7 @@
-"""A plan in a file: one person makes it, another one approves and applies exactly that plan.
+"""A plan in a file: one person makes it, another person approves and applies exactly that plan.
 
-The file has the command line, and for each target the plan as ``-o json`` shows it, with a fingerprint of
-what the room or the account was like. ``synadmin apply`` plans again and compares: a target that has changed
+The file has the command line. For each target it has the plan, as ``-o json`` shows it, and a fingerprint of
+the state of the room or account. ``synadmin apply`` plans again and compares: a target that has changed
 since is refused.
 """
 
@@ -37,12 +37,12 @@ class SavedPlan:
     """A plan in a file, or a plan to save.
 
     Attributes:
-        command: the command line, without answers to questions.
+        command: the command line, without ``--yes``.
         made_by: the owner of the token.
-        made_at: when, in ISO 8601, UTC.
+        made_at: the time, in ISO 8601, UTC.
         reason: the value of ``--reason``.
-        options: further options that are not on the command line.
-        targets: by id, those in which something is to be done.
+        options: further values that are not on the command line.
+        targets: by id, the targets that need a change.
     """
 
     command: list[str]
@@ -56,16 +56,16 @@ class SavedPlan:
 
     @classmethod
     def begin(cls, owner: str, reason: str | None) -> "SavedPlan":
-        """Return a plan without targets, made now by the token's owner."""
+        """Return a new plan without targets."""
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         return cls([], owner.partition(":")[2], owner, now, reason)
 
     def add(self, target: str, record: Mapping[str, Any], **fingerprint: object) -> None:
-        """Add a target in which something is to be done."""
+        """Add a target that needs a change."""
         self.targets[target] = PlannedTarget(fingerprint, record)
 
     def difference(self, target: str, record: Mapping[str, Any], **fingerprint: object) -> str | None:
-        """Return how a target differs from this plan, as a sentence; None where it does not."""
+        """Return a sentence about the difference of a target from this plan; None where there is none."""
         planned = self.targets.get(target)
         if planned is None:
             return f"The plan of {self.made_at} does not name {target}. Make a new plan."
@@ -79,7 +79,7 @@ class SavedPlan:
         return None
 
     def write(self, path: Path) -> None:
-        """Write it to a file that only you can read.
+        """Write the plan to a file that only you can read.
 
         Raises:
             SettingsError: it cannot be written.
@@ -99,7 +99,7 @@ class SavedPlan:
 
     @classmethod
     def read(cls, path: Path) -> "SavedPlan":
-        """Read it.
+        """Read a plan from a file.
 
         Raises:
             UsageError: the file is no plan.
@@ -134,7 +134,7 @@ class SavedPlan:
 
 
 def save(say: Callable[[str], None], plan: SavedPlan, file: str, noun: str) -> None:
-    """Write a plan and say how to apply it; nothing where there is nothing to do.
+    """Write a plan and print how to apply it; a plan without targets is not written.
 
     Raises:
         SettingsError: it cannot be written.
@@ -151,14 +151,14 @@ def save(say: Callable[[str], None], plan: SavedPlan, file: str, noun: str) -> N
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  any JSON
-    """Return a value as it is after it was written and read."""
+    """Return a value as it is after it is written to JSON and read again."""
     import json
 
     return json.loads(json.dumps(value))
 
 
 def _compared(value: Any) -> Any:  # noqa: ANN401  any JSON
-    """Return the part of a record that must be the same, without names and sentences."""
+    """Return the part of a record that is compared, without names and sentences."""
     if isinstance(value, Mapping):
         return {name: _compared(item) for name, item in value.items() if name not in _NOT_COMPARED}
     if isinstance(value, list | tuple):

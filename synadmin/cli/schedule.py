@@ -1,4 +1,4 @@
-"""An audit every night: the lines for cron, and a systemd timer."""
+"""The schedule of a nightly audit: lines for cron, or a systemd timer."""
 
 import shlex
 import shutil
@@ -40,7 +40,7 @@ class NightlyAudit:
 
     def crontab(self) -> str:
         """Return the lines for ``crontab -e``."""
-        # To cron a percent sign is the end of the line.
+        # In a crontab, a percent sign ends the line.
         command = shlex.join(self.command).replace("%", r"\%")
         return (
             f"# Audit the Matrix homeserver every night at {_HOUR}:{_MINUTE:02}. "
@@ -50,7 +50,7 @@ class NightlyAudit:
 
     def units(self) -> dict[str, str]:
         """Return the files of a systemd user timer: names and texts."""
-        # To systemd a percent sign begins a specifier, and a dollar sign a variable.
+        # In a unit, a percent sign begins a specifier, and a dollar sign a variable.
         words = (word.replace("%", "%%").replace("$", "$$") for word in self.command)
         command = " ".join(f'"{word}"' if " " in word else word for word in words)
         return {
@@ -71,7 +71,7 @@ def nightly_audit(config: Path | None, profiles: str | None = None) -> NightlyAu
     """Return the nightly audit of this installation and this user.
 
     Args:
-        config: the configuration; None: ``audit.toml`` beside the profiles, where it is there.
+        config: the configuration; None: ``audit.toml`` beside the profiles, if it exists.
         profiles: the profiles whose servers are audited; None: the server of the settings.
     """
     from synadmin.settings.places import profile_file, state_directory
@@ -87,7 +87,7 @@ def nightly_audit(config: Path | None, profiles: str | None = None) -> NightlyAu
 
 
 def _program() -> tuple[str, ...]:
-    """Return the command that starts this synadmin, whatever the PATH is."""
+    """Return the command that starts this synadmin, independent of the PATH."""
     started = Path(sys.argv[0])
     if started.name == "synadmin" and started.exists():
         return (str(started.absolute()),)

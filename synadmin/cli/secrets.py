@@ -1,7 +1,7 @@
-"""Passwords, tokens and other secrets: typed without being shown, or piped in, and never an argument.
+"""Passwords, tokens and other secrets: typed without being shown, or piped in, but not an argument.
 
-A secret that comes from a file or a pipe is the first line. A byte order mark is not part of it, and more
-lines are refused: `pass show` prints notes below the password.
+In a file or a pipe, the secret is the first line, without a byte order mark. Further text lines are
+refused: `pass show` prints notes below the password.
 """
 
 import getpass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def ask(prompt: str) -> str:
-    """Ask for a secret without showing it, or read it from standard input where that is no terminal.
+    """Ask for a secret without showing it, or read it from standard input if that is not a terminal.
 
     Raises:
         UsageError: standard input is empty, or holds more than a secret.
@@ -31,7 +31,7 @@ def ask(prompt: str) -> str:
 
 
 def ask_new(what: str) -> str:
-    """Ask for a new password, on a terminal twice.
+    """Ask for a new password; on a terminal, ask twice.
 
     Args:
         what: the owner of the secret, for the question: ``@alice:example.org``.
@@ -48,7 +48,7 @@ def ask_new(what: str) -> str:
 
 
 def read(path: "Path") -> str:
-    """Return the secret that a file holds, without the spaces around it.
+    """Return the secret in a file, without spaces around it.
 
     Raises:
         UsageError: the file cannot be read, is empty, or holds more than a secret.

@@ -1,4 +1,4 @@
-"""Work that continues on the server: wait for it, or leave it and wait again later."""
+"""Tasks that continue on the server: wait for the end, now or later."""
 
 import time
 from collections.abc import Callable
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Task", "TaskFailedError", "elapsed", "wait_for_task"]
 
-_FIRST_PAUSE = 0.1  # seconds between two questions; most work is done in no time ...
-_LONGEST_PAUSE = 3.0  # ... and some takes hours
+_FIRST_PAUSE = 0.1  # seconds between two polls; most tasks end at once ...
+_LONGEST_PAUSE = 3.0  # ... and some take hours
 _GROWTH = 1.3
-_ATTEMPTS = 6  # of asking how far it is, where the server answers that it failed
+_ATTEMPTS = 6  # requests for the status, where the server fails to answer
 _REPORT_EVERY = 60.0  # seconds, where no progress line is shown
 
 
@@ -39,13 +39,13 @@ def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, a
     """Wait until the server has finished, and return its last status.
 
     Args:
-        poll: asks the server how far it is.
-        what: the work, for a person: ``deleting !abc:example.org``.
-        again: the command that takes it up again: ``synadmin room delete-status ID --wait``.
+        poll: asks the server for the status.
+        what: the task in words: ``deleting !abc:example.org``.
+        again: the command that waits again: ``synadmin room delete-status ID --wait``.
 
     Raises:
-        TaskFailedError: the server gave up; its words are in the message, where it says any.
-        StillUnderWayError: the server could not be asked any more.
+        TaskFailedError: the task failed; the message has the server's reason, if there is one.
+        StillUnderWayError: the server no longer answers.
     """
     started = reported = time.monotonic()
     pause = _FIRST_PAUSE
@@ -77,10 +77,10 @@ def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, a
 
 
 def _poll_again_on_errors(poll: Callable[[], T]) -> T:
-    """Ask for the status, again after a server error: the work continues.
+    """Return the status; after a server error, ask again, because the task continues.
 
     Raises:
-        ServerError: it failed each time.
+        ServerError: every request failed.
     """
     for attempt in range(1, _ATTEMPTS):
         try:
@@ -95,9 +95,9 @@ class Task(NamedTuple):
 
     Attributes:
         field: the field of a record that has its id: ``purge_id``.
-        poll: asks how far it is.
-        doing: the work, with a place for the target: ``purging the history of {}``.
-        status_command: the command that shows how far it is: ``room purge-status``.
+        poll: asks the server for the status.
+        doing: the task in words, with ``{}`` for the target: ``purging the history of {}``.
+        status_command: the command that shows the progress: ``room purge-status``.
     """
 
     field: str
@@ -106,7 +106,7 @@ class Task(NamedTuple):
     status_command: str
 
     def wait_command(self, task_id: str) -> str:
-        """Return the command that takes the waiting up again."""
+        """Return the command that waits for the task again."""
         return f"synadmin {self.status_command} {task_id} --wait"
 
     def wait_for(self, invocation: Invocation, synapse: "Synapse", task_id: str, *, what: str) -> Any:  # noqa: ANN401

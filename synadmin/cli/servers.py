@@ -1,4 +1,4 @@
-"""Several servers at once: the profiles that ``--profiles`` names, and work at their servers side by side."""
+"""Commands for several servers: read ``--profiles``, and work with all servers at the same time."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -34,7 +34,7 @@ profiles_option = click.option(
 
 
 def profiles_named(invocation: Invocation, text: str) -> list[str]:
-    """Return the profiles that ``--profiles`` names.
+    """Return the profiles in ``--profiles``.
 
     Raises:
         UsageError: it names none, or an option names another server.
@@ -70,7 +70,7 @@ def profiles_named(invocation: Invocation, text: str) -> list[str]:
 
 
 def invocations(invocation: Invocation, text: str) -> list[Invocation]:
-    """Return an invocation for each profile that ``--profiles`` names: with its own settings and journal.
+    """Return an invocation for each profile in ``--profiles``, with its own settings and journal.
 
     Raises:
         UsageError: it names none, or an option names another server.
@@ -84,7 +84,7 @@ def invocations(invocation: Invocation, text: str) -> list[Invocation]:
 def at_each(
     invocation: Invocation, work: Callable[[Invocation], R], servers: list[Invocation]
 ) -> Iterator[R]:
-    """Yield the result of the work at each server, in their order; one thread works at each server."""
+    """Yield the result of the work for each server, in their order. Each server has one thread."""
     from synadmin.parallel import side_by_side
 
     results = side_by_side(work, servers, at_once=min(len(servers), _AT_ONCE))
@@ -96,10 +96,10 @@ def at_each(
 
 
 def file_of_profile(path: Path, profile: str) -> Path:
-    """Return the file of one server, beside what an option names: ``audit.work.json`` for ``audit.json``."""
+    """Return the file of one server, beside that of the option: ``audit.work.json`` for ``audit.json``."""
     return path.with_name(f"{path.stem}.{profile}{path.suffix}")
 
 
 def common_code(codes: Collection[int]) -> int:
-    """Return the exit code where servers have failed: theirs where it is the same for all, else 1."""
+    """Return the exit code for several servers: the common code where all have the same one, else 1."""
     return next(iter(codes)) if len(set(codes)) == 1 else EXIT_FAILED

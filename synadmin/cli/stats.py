@@ -71,7 +71,7 @@ def _(*, search: str | None, since: int | None, until: int | None) -> None:
 def rooms(synapse: "Synapse") -> object:
     """List the ten largest rooms in the database.
 
-    A rough estimate; works with PostgreSQL only.
+    The sizes are estimates. This works only with PostgreSQL.
 
     \b
     Examples:

@@ -89,7 +89,7 @@ def _columns(records: Sequence[dict[str, Any]], output: Output) -> list[Column]:
 
 
 def _audit_command(invocation: Invocation, profiles: str | None, baseline: Path) -> str:
-    """Return the command that keeps the findings of which the status shows a number."""
+    """Return the audit command that updates the baseline of this status."""
     profile = invocation.profile if profiles is None else None
     options = option_words(baseline=baseline, update_baseline=True, profiles=profiles, profile=profile)
     return command("audit", "rooms", *options)
@@ -102,7 +102,7 @@ def _baseline(file: str | None) -> Path:
 
 
 def _look(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
-    """Return the record of a server, with as much as could be learned, and its exit code."""
+    """Return the record of a server, with all values that could be read, and its exit code."""
     record: dict[str, Any] = {column.name: None for column in _COLUMNS}
     record["profile"] = server.profile
     try:
@@ -116,7 +116,7 @@ def _look(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
             record["token_expires_at"] = _end_of_token(server, synapse)
     except SynadminError as error:
         if isinstance(error, SettingsError) and not server.profile_alone:
-            raise  # there is no server to tell of
+            raise  # no server is configured
         return {**record, "error": str(error)}, exit_code(error)
     return record, EXIT_DONE
 
@@ -133,7 +133,7 @@ def _ask(synapse: "Synapse", record: dict[str, Any]) -> None:
 
 
 def _end_of_token(server: Invocation, synapse: "Synapse") -> str | None:
-    """Return when a personal token of MAS ends; None for others, which have no end that a client can see."""
+    """Return the expiry of a personal token of MAS; None for other tokens: a client cannot see it."""
     from synadmin.settings import MAS_SESSION
 
     session = server.settings.values.get(MAS_SESSION)
@@ -147,7 +147,7 @@ def _end_of_token(server: Invocation, synapse: "Synapse") -> str | None:
 
 
 def _open_restorations(server: Invocation, synapse: "Synapse") -> int:
-    """Count the temporary changes on a server that no run which is under way will revert."""
+    """Count the temporary changes on a server that no active run will revert."""
     from synadmin.journal import unrestored
 
     entries = unrestored(server.settings.journal, synapse.transport.homeserver)
@@ -155,7 +155,7 @@ def _open_restorations(server: Invocation, synapse: "Synapse") -> int:
 
 
 def _add_last_audit(record: dict[str, Any], path: Path) -> None:
-    """Add how many rooms no local user controlled in the last audit; nothing where there was none."""
+    """Add the number of rooms without local control in the last audit, if there was one."""
     from synadmin.audit.baseline import read
     from synadmin.audit.rules import no_local_control
 

@@ -1,4 +1,4 @@
-"""What commands act on: users, rooms, media, …; how each is written, checked and resolved."""
+"""The targets of commands (users, rooms, media, …): how they are parsed, checked and resolved."""
 
 import re
 import shlex
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
 
-_BEGINNING = 3  # letters that are right in a misspelled name
-_MOST_ALIKE = 200  # rooms that are compared with it
+_BEGINNING = 3  # letters at the start of a misspelled name that must be right
+_MOST_ALIKE = 200  # the most rooms that are compared with it
 _LARGEST_REPORT_ID = 2**63 - 1
 
 
@@ -48,8 +48,8 @@ class Targets(NamedTuple):
     """The targets of a command, each once.
 
     Attributes:
-        names: the ids; an alias as it was written where it leads to no room.
-        errors: why those were not found.
+        names: the ids; an alias that points to no room is kept.
+        errors: the errors of targets that were not found.
     """
 
     names: list[str]
@@ -60,7 +60,7 @@ Resolve = Callable[["Synapse", Sequence[str]], Targets]
 
 
 def each_as_written(_: "Synapse", names: "Sequence[str]") -> Targets:
-    """Return targets whose ids need no request."""
+    """Return the targets unchanged: their ids need no request."""
     return Targets(list(dict.fromkeys(names)))
 
 
@@ -71,12 +71,12 @@ class Kind(NamedTuple):
         noun: the name of one target: ``room``.
         field: its field in a record, and the name of the parameter that takes it: ``room_id``.
         metavar: its name in the help: ``ROOM``.
-        parse: checks one before anything is sent.
-        resolve: asks the server for the ids of those that are written another way, as aliases.
+        parse: checks one target before the first request.
+        resolve: asks the server for the ids of targets that are named in another way, such as aliases.
         listed: the content of a file for ``--from``: ``rooms``.
-        input: how such a file names them.
-        plural: where it is not the noun with an s.
-        secret: whether it must not be written down, as a registration token.
+        input: the columns of such a file.
+        plural: the plural; None: the noun with an s.
+        secret: whether it must not be stored in the journal, such as a registration token.
     """
 
     noun: str
@@ -95,11 +95,11 @@ class Kind(NamedTuple):
         return self.field.removesuffix("_id").replace("_", " ")
 
     def counted(self, number: int) -> str:
-        """Return a number of them: ``1 room``, ``3 rooms``."""
+        """Return a number of targets: ``1 room``, ``3 rooms``."""
         return counted(number, self.noun, self.plural)
 
     def named(self, names: "Sequence[str]", *, most: int = 5) -> str:
-        """Return them as a sentence names them: all of a few, the number of many."""
+        """Return targets for a sentence: the names of a few, the number of many."""
         return ", ".join(names) if len(names) <= most else self.counted(len(names))
 
     def read(
@@ -108,10 +108,10 @@ class Kind(NamedTuple):
         """Return the targets of the command line and of a file, checked.
 
         Args:
-            kind: how the file names them, where that depends on the options.
+            kind: the columns of the file, if they depend on the options.
 
         Raises:
-            UsageError: one is none, or there is none at all.
+            UsageError: a target is not valid, or there are no targets.
         """
         kind = kind or self.input
         named = arguments if kind is None else read_targets(arguments, source, kind)
@@ -124,7 +124,7 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def join_names(names: "Sequence[str]", *, most: int = 5) -> str:
-    """Return targets as a sentence names them: all of a few, the first of many."""
+    """Return targets for a sentence: the names of a few, the first names of many."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
@@ -132,7 +132,7 @@ def join_names(names: "Sequence[str]", *, most: int = 5) -> str:
 
 @contextmanager
 def naming(kind: Kind, names: Sequence[str]) -> Iterator[None]:
-    """Name the only target in a "not found" error: Synapse says "User not found" without the user."""
+    """Add the name of the only target to a "not found" error: Synapse says only "User not found"."""
     try:
         yield
     except NotFoundError as error:
@@ -145,17 +145,17 @@ def naming(kind: Kind, names: Sequence[str]) -> Iterator[None]:
 
 
 def user_id_of(synapse: "Synapse", text: str) -> UserId:
-    """Return the user id of a user id, or of a localpart, of the token owner's server.
+    """Return the user id for a user id or a localpart of the token owner's server.
 
     Raises:
-        UsageError: it is neither, or of another server.
+        UsageError: it is neither, or a user of another server.
     """
     _parse_user(text)
     return parse_local_user_id(text, home=server_name_of(synapse.owner))
 
 
 def any_user_id_of(synapse: "Synapse", text: str) -> UserId:
-    """Return the user id of a user id of any server, or of a localpart on the token owner's.
+    """Return the user id for a user id of any server, or a localpart of the token owner's server.
 
     Raises:
         UsageError: it is neither.
@@ -167,7 +167,7 @@ def any_user_id_of(synapse: "Synapse", text: str) -> UserId:
 
 
 def inactive_state(account: "UserDetails") -> str | None:
-    """Return what keeps an account from acting: deactivated, suspended or locked; None where nothing does."""
+    """Return ``deactivated``, ``suspended`` or ``locked`` for an account that cannot act; else None."""
     return next((name for name in ("deactivated", "suspended", "locked") if getattr(account, name)), None)
 
 
@@ -175,16 +175,16 @@ def account_of(synapse: "Synapse", user_id: UserId) -> "UserDetails":
     """Return a local account.
 
     Raises:
-        NotFoundError: there is none; it names the user.
+        NotFoundError: there is no such account; the error names the user.
     """
     with naming(USERS, [user_id]):
         return synapse.users.get(user_id)
 
 
 def unfit_owner(synapse: "Synapse", user_id: UserId) -> str | None:
-    """Return why a local user cannot own a room, as what the account is; None where it can.
+    """Return why a local user cannot own a room, such as ``locked`` or ``a guest account``; else None.
 
-    No user can sign in to a guest account again: it ends with its session.
+    A guest account ends with its session: the user cannot sign in again.
 
     Raises:
         NotFoundError: there is no such account.
@@ -194,11 +194,11 @@ def unfit_owner(synapse: "Synapse", user_id: UserId) -> str | None:
 
 
 def room_id_of(synapse: "Synapse", text: str) -> RoomId:
-    """Return the room id of a room id, of an alias, or of the name of exactly one room.
+    """Return the room id for a room id, an alias, or the name of exactly one room.
 
     Raises:
         UsageError: it is none of them.
-        NotFoundError: the alias leads nowhere.
+        NotFoundError: the alias points to no room.
     """
     if is_room_name(text):
         return _room_named(synapse, text)
@@ -209,29 +209,29 @@ def room_id_of(synapse: "Synapse", text: str) -> RoomId:
 
 
 def rooms_of(synapse: "Synapse", names: "Sequence[str]") -> list[RoomId | RoomAlias]:
-    """Return rooms as they were named, those named by their name by their id.
+    """Return rooms with their ids in place of their names; ids and aliases are not changed.
 
     Raises:
-        UsageError: one is no room, or not exactly one.
+        UsageError: a text does not name exactly one room.
     """
     return [room_id_of(synapse, name) if is_room_name(name) else parse_room(name) for name in names]
 
 
 def is_room_name(text: str) -> bool:
-    """Whether a text is no id of any kind, so that it may be the name of a room."""
+    """Whether a text may be the name of a room, because it is not an id of any kind."""
     return bool(text.strip()) and text[0] not in "!#@$" and text.isprintable()
 
 
 def _room_named(synapse: "Synapse", name: str) -> RoomId:
-    """Return the room of that name.
+    """Return the room with this name.
 
-    Names are chosen by the members of rooms. So a change takes a name only where a person confirms the id.
+    Members of rooms choose the names. So a change accepts a name only if a person confirms the id.
 
     Raises:
-        UsageError: no room has it, several have it, or no person can confirm it.
+        UsageError: no room or several rooms have the name, or no person can confirm the id.
         Abort: Ctrl-C was pressed at the question.
     """
-    # Synapse searches in parts of names, and takes capitals for small letters.
+    # Synapse's search finds parts of names, and ignores upper and lower case.
     try:
         similar = [room for room in synapse.rooms.list(search=name) if room.name]
     except NotPermittedError as error:
@@ -261,7 +261,7 @@ def _room_named(synapse: "Synapse", name: str) -> RoomId:
 
 
 def _rooms_spelled_alike(synapse: "Synapse", name: str) -> "list[Room]":
-    """Return the rooms whose names begin as this one does, and differ from it in a few letters."""
+    """Return the rooms with names that begin like this name, and differ from it in a few letters."""
     from difflib import get_close_matches
 
     begins = name[:_BEGINNING]
@@ -271,7 +271,7 @@ def _rooms_spelled_alike(synapse: "Synapse", name: str) -> "list[Room]":
 
 
 def _instead_of_a_name(name: str) -> str:
-    """Return what to type where no room has the name: it may be an id without its first character."""
+    """Return the hint where no room has the name: it may be an id without its first character."""
     if re.fullmatch(r"\S+:\S+", name):
         room_id, alias = shlex.quote(f"!{name}"), shlex.quote(f"#{name}")
         return f"an id starts with ! and an alias with #: did you mean {room_id} or {alias}?"
@@ -295,7 +295,7 @@ def _parse_user(text: str) -> str:
 
 
 def _each(id_of: Callable[["Synapse", str], str]) -> Resolve:
-    """Return what resolves targets one by one."""
+    """Return a function that resolves targets one by one."""
     return lambda synapse, names: Targets(list(dict.fromkeys(id_of(synapse, name) for name in names)))
 
 
@@ -304,10 +304,10 @@ def _parse_room(text: str) -> str:
 
 
 def _resolve_rooms(synapse: "Synapse", names: "Sequence[str]") -> Targets:
-    """Ask for every alias once, before anything is changed.
+    """Resolve every alias once, before the first change.
 
-    What the question was about is what is changed then, even where an alias moves meanwhile: a deletion
-    moves the room's own aliases to its new room.
+    So the run changes the rooms of the question, even if an alias moves in the meantime: a deletion moves
+    the room's aliases to its new room.
     """
     errors: dict[str, SynadminError] = {}
     resolved: dict[str, None] = {}
@@ -347,7 +347,7 @@ def _this_server(synapse: "Synapse", _: "Sequence[str]") -> Targets:
 
 USERS = Kind("user", "user_id", "USER", _parse_user, _each(user_id_of), "users", input_files.USERS)
 ANY_USERS = USERS._replace(resolve=_each(any_user_id_of))
-"""Users of other servers, too."""
+"""Users of this server and of other servers."""
 ROOMS = Kind("room", "room_id", "ROOM", _parse_room, _resolve_rooms, "rooms", input_files.ROOMS)
 MEDIA = Kind(
     "item of media",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _columns(*, output: Output) -> tuple[Column, ...]:
-    """Return the columns; on a terminal three of them stand together, which takes less room."""
+    """Return the columns; on a terminal three of them are combined, to save space."""
     short = output.on_terminal
     time = time_column("timestamp_ms", "time", shown=not short)
 
@@ -42,7 +42,7 @@ def _columns(*, output: Output) -> tuple[Column, ...]:
 def task() -> None:
     """Show scheduled tasks of the server.
 
-    Such as room deletions, history purges and redactions.
+    For example room deletions, history purges and redactions.
     """
 
 

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from synadmin.cli.operations import Operation
     from synadmin.client import Synapse
 
-_OLDEST_KNOWN = "1.98"  # what is not marked with a version is in this one
+_OLDEST_KNOWN = "1.98"  # operations without a version are in this version
 _DECODED = "a proxy in front of Synapse decodes or refuses %2F, the slash within an id"
 _KEEP_ENCODED = (
     "nginx: write proxy_pass without a path (http://127.0.0.1:8008); Apache: AllowEncodedSlashes NoDecode, "
     "and the option nocanon of ProxyPass"
 )
-# Parts of a path, and what the Matrix Authentication Service has for it.
+# Parts of a path, and the equivalent command of the Matrix Authentication Service.
 _IN_MAS = {
     "/reset_password/": "mas-cli manage set-password USERNAME PASSWORD",
     "/registration_tokens": "mas-cli manage issue-user-registration-token",
@@ -28,7 +28,7 @@ _IN_MAS = {
 
 
 def explain_unsupported(invocation: "Invocation", error: NotSupportedError) -> tuple[str, str | None]:
-    """Return the error for an operation that the server does not have, with what to do."""
+    """Return the message and the hint for an operation that the server does not have."""
     from synadmin.cli.operations import MAS_ADMIN, operation_of
 
     message = str(error)
@@ -50,7 +50,7 @@ def explain_unsupported(invocation: "Invocation", error: NotSupportedError) -> t
 
 
 def _not_in_mas(method: str, path: str) -> str:
-    """Return what to do where the Matrix Authentication Service has no such operation."""
+    """Return the hint where the Matrix Authentication Service has no such operation."""
     from synadmin.cli.operations import operation_of
 
     operation = operation_of(method, path)
@@ -78,7 +78,7 @@ def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tup
             "/_synapse"
         ) else None
     if _numbers(version) < _numbers(operation.since or _OLDEST_KNOWN):
-        least = operation.since or f"{_OLDEST_KNOWN} at the latest"
+        least = operation.since or f"{_OLDEST_KNOWN} or newer"
         return f"Synapse {version} is too old for it", f"it needs Synapse {least}"
     return _not_arrived(synapse, version, path)
 
@@ -88,18 +88,18 @@ def _not_arrived(synapse: "Synapse", version: str, path: str) -> tuple[str, str 
     if "/media" in path or "_media" in path:
         return (
             f"Synapse {version} has it, but not the process that answered",
-            "the proxy must send what is about media to the process that has the media repository",
+            "the proxy must send media requests to the process with the media repository",
         )
     if "{" in path and _changes_encoded_slashes(synapse):
         return _DECODED, _KEEP_ENCODED
     return (
         f"Synapse {version} has it, but a worker answered, which does not have it",
-        "a worker serves one room and one user by id, and no more: send /_synapse/admin to the main process",
+        "a worker serves only requests for a single room or user: send /_synapse/admin to the main process",
     )
 
 
 def _version(synapse: "Synapse") -> str | None:
-    """Return Synapse's version; None where it is not Synapse's main process that answers."""
+    """Return Synapse's version; None where Synapse's main process does not answer."""
     try:
         return synapse.server.version().server_version
     except NotSupportedError:
@@ -118,7 +118,7 @@ def _not_the_main_process(synapse: "Synapse") -> tuple[str, str]:
 
 
 def _changes_encoded_slashes(synapse: "Synapse") -> bool:
-    """Whether Synapse recognizes a path, but not with an encoded slash in its id."""
+    """Whether Synapse recognizes a path only without an encoded slash in its id."""
     return _is_recognized(synapse, "%21a") and not _is_recognized(synapse, "%21a%2Fb")
 
 
@@ -128,13 +128,13 @@ def _is_recognized(synapse: "Synapse", encoded_room: str) -> bool:
     try:
         synapse.transport.send(Endpoint("GET", f"/_synapse/admin/v1/rooms/{encoded_room}", dict))
     except MatrixError as error:
-        # Without a token Synapse asks for one; a proxy knows no Matrix error.
+        # Without a token, Synapse answers with a Matrix error; a proxy does not.
         return error.errcode not in {"M_UNRECOGNIZED", "M_UNKNOWN"}
     return True
 
 
 def _software(synapse: "Synapse") -> str | None:
-    """Return the name and version that the homeserver gives to other servers; None where it gives none."""
+    """Return the name and version that the homeserver tells other servers; None where it does not."""
     from synadmin.http.endpoint import Endpoint
 
     endpoint = Endpoint("GET", "/_matrix/federation/v1/version", dict)

@@ -1,9 +1,9 @@
-"""How every command is declared: a function of the client, the ids, and plain option values.
+"""The declaration of commands: a command is a function of the client, the ids and the option values.
 
-The positional parameters of the function are the arguments of the command line, in their order; those
-that are named as a field of a record (``user_id``, ``room_id``, …) are checked and resolved as their
-kind. Keyword parameters are options, given with ``click.option``. A function or hook that names
-``invocation``, ``output`` or ``dry_run`` gets these, too.
+The positional parameters of the function are the arguments of the command line, in their order. Those with
+the name of a kind's field (``user_id``, ``room_id``, …) are checked and resolved. Keyword parameters are
+options, declared with ``click.option``. The parameters ``invocation``, ``output`` and ``dry_run`` of a
+function or hook get the values of these names.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ _NO_WAIT = click.Option(["--no-wait"], is_flag=True, help="Print the id of the t
 
 
 class Shown(NamedTuple):
-    """An answer with its own columns or text, in place of those of the declaration.
+    """An answer with columns or texts that replace those of the declaration.
 
     Attributes:
         answer: a record, several, or a pager.
@@ -55,10 +55,10 @@ class Shown(NamedTuple):
 
 
 def show(shown: Shown, output: Output, most: int | None = None) -> int | None:
-    """Print an answer, of a list at most so many; return the exit code.
+    """Print an answer, of a list at most ``most`` records; return the exit code.
 
     Raises:
-        SynadminError: the answer shows that what was asked for did not succeed.
+        SynadminError: the answer shows that the requested work failed.
     """
     answer, columns = shown.answer, shown.columns
     if hasattr(answer, "pages"):
@@ -95,7 +95,7 @@ class Read(Verb):
         super().__init__(function, calls, name, anyone=anyone)
 
     def options(self) -> list[click.Parameter]:
-        """Return its own and those of the output; a list has ``--limit``."""
+        """Return the command's own options and those of the output; a list has ``--limit``."""
         if self._empty and all(option.name != "limit" for option in self.own_options):
             return [*self.own_options, _LIMIT, *OUTPUT_OPTIONS]
         return super().options()
@@ -105,7 +105,7 @@ class Read(Verb):
         with ExitStack() as stack:
             synapse = stack.enter_context(invocation.synapse(anonymous=self._anonymous))
             if self._empty and synapse.transport.connection.is_local:
-                # Loading requests would take a third of the time of a short list.
+                # Without requests: its import takes a third of the time of a short list.
                 synapse = stack.enter_context(synapse.fast())
             self.resolve(synapse, values)
             ids = self.single_ids()
@@ -147,16 +147,16 @@ def reads(
 ) -> Callable[[Function], Read]:
     """Declare a command that changes nothing.
 
-    The function returns a record, several, or a pager; a :class:`Shown` with an exit code or columns of its
-    own; or None, where it prints by itself.
+    The function returns a record, several, or a pager; a :class:`Shown` with an exit code or separate
+    columns; or None, if it prints the answer itself.
 
     Args:
         calls: the client's methods that it is the command for.
         name: the verb, where it is not the function's name.
-        columns: the columns of a table, or what returns them for the options; each field where it is None.
+        columns: the columns of a table, or a function of the options that returns them; None: all fields.
         empty: the text for an empty list.
         anonymous: whether it needs no token.
-        anyone: whether a user may be of another server.
+        anyone: whether users of other servers are accepted.
     """
     return lambda function: Read(
         function, calls, name=name, columns=columns, empty=empty, anonymous=anonymous, anyone=anyone
@@ -164,14 +164,14 @@ def reads(
 
 
 class ChosenTargets(NamedTuple):
-    """Targets that the options choose, in place of those that were named.
+    """Targets that the options choose, in place of targets in the arguments.
 
     Attributes:
         kind: their kind.
-        names: the targets as named; they are resolved.
-        targets: the targets, where they are resolved already.
+        names: the names of the targets, to be resolved.
+        targets: the resolved targets, in place of names.
         values: further arguments of the function and its hooks.
-        resumable: whether the options choose those that are left, so that the command line can be resumed.
+        resumable: whether the options choose only the remaining targets, so that the run can be resumed.
     """
 
     kind: Kind
@@ -186,13 +186,13 @@ class Declared(TypedDict, total=False):
 
     Attributes:
         name: the verb, where it is not the function's name.
-        does: how the question begins, ``Lock``; the verb, unless given.
-        columns: the columns for what the function returns.
+        does: the verb at the start of the question, ``Lock``; default: the name.
+        columns: the columns for the records of the function.
         many: whether it takes several targets.
-        resumable: whether to run it again does the rest, and nothing twice.
-        mas: the arguments of ``mas-cli manage`` that do the same, where the admin API of MAS cannot be used.
+        resumable: whether another run does only the remaining work.
+        mas: the equivalent arguments of ``mas-cli manage``, for when the admin API of MAS cannot be used.
         anonymous: whether it needs no token.
-        alone: the field that is all that a person sees of the result, for a program to read: a token.
+        alone: the only field that is printed, so that a program can read it: a token.
     """
 
     name: str | None
@@ -223,11 +223,11 @@ class Change(Verb):
         self._after: Function | None = None
         self._shows: Function | None = None
         super().__init__(function, calls, declared.get("name"))
-        # Where the kind has no argument (this server), the function gets it all the same.
+        # A kind without an argument (this server) is passed to the function, but is not on the command line.
         self.params = [parameter for parameter in self.params if parameter.name != kind.field or kind.metavar]
 
     def argument(self, name: str) -> click.Parameter:
-        """Return the argument; that of the targets takes many."""
+        """Return an argument of the command line; the one of the targets takes several values."""
         if name != self.kind.field or name in self._given_arguments or not self._many:
             return super().argument(name)
         required = self.kind.listed is None
@@ -235,7 +235,7 @@ class Change(Verb):
         return click.Argument([name], nargs=-1, required=required, metavar=metavar, shell_complete=complete)
 
     def options(self) -> list[click.Parameter]:
-        """Return ``--from``, its own, ``--dry-run``, ``--yes`` and those of the output."""
+        """Return ``--from``, the command's own options, ``--dry-run``, ``--yes`` and those of the output."""
         listed: list[click.Parameter] = []
         if self._many and self.kind.listed is not None:
             help_ = f"Read {self.kind.listed} from a file, one a line."
@@ -245,22 +245,22 @@ class Change(Verb):
         return [*listed, *self.own_options, *common, *OUTPUT_OPTIONS]
 
     def question(self, hook: Function) -> Function:
-        """Set what says what will happen, for targets that would be changed; it ends in a question."""
+        """Set the function that returns the question before a change; it gets the targets to change."""
         self._question = hook
         return hook
 
     def ask(self, hook: Function) -> Function:
-        """Set what asks the question, where more than a sentence is shown before it."""
+        """Set the function that asks the question, where a plan is shown before it."""
         self._ask = hook
         return hook
 
     def guard(self, hook: Function) -> Function:
-        """Add a function that may refuse targets, also in a dry run; its result is added."""
+        """Add a function that may refuse targets, also in a dry run; its result is added to the options."""
         self._guards.append(hook)
         return hook
 
     def order(self, hook: Function) -> Function:
-        """Set the key by which the targets are sorted: what ends our own rights comes last."""
+        """Set the sort key of the targets: a target that ends our own rights comes last."""
         self._order = hook
         return hook
 
@@ -275,12 +275,12 @@ class Change(Verb):
         return hook
 
     def select(self, hook: Function) -> Function:
-        """Set what chooses the targets by the options: returns a ChosenTargets, or None."""
+        """Set the function that chooses the targets by the options: it returns a ChosenTargets, or None."""
         self._select = hook
         return hook
 
     def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
-        """Look, ask, change the targets, and print what became of each."""
+        """Preview, ask, change the targets, and print the result of each."""
         from synadmin.cli.outcomes import carry_out
 
         kind, names = self._read_targets(values)
@@ -321,7 +321,7 @@ class Change(Verb):
             return code
 
     def _read_targets(self, values: dict[str, Any]) -> tuple[Kind, list[str]]:
-        """Return the targets that the command line names, checked."""
+        """Return the checked targets of the command line."""
         kind, named = self.kind, values.get(self.kind.field)
         if self._select is not None and not named and values.get("source") is None:
             return kind, []
@@ -363,11 +363,11 @@ class Change(Verb):
         return result
 
     def single_ids(self) -> list[str]:
-        """Return the ids that are no targets."""
+        """Return the parameters with an id that is not a target."""
         return [name for name in super().single_ids() if name != self.kind.field]
 
     def command_line(self, names: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-        """Return the command line that does the rest, with resolved targets."""
+        """Return the command line for these targets, which are resolved."""
         words = click.get_current_context().command_path.split()[1:]
         options = [text for option in self.own_options for text in _option_arguments(option, values)]
         arguments: list[str] = []
@@ -376,12 +376,12 @@ class Change(Verb):
                 arguments += names if self.kind.metavar else []
             elif values[name] is not None:
                 arguments.append(str(values[name]))
-        # Behind the dashes nothing is an option.
+        # After the dashes, no word is an option.
         return [*words, *options, "--yes", "--", *arguments]
 
 
 def _option_arguments(option: click.Parameter, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield an option as the command line has it; nothing where it was not given."""
+    """Yield the words of an option on the command line; nothing where it was not given."""
     value = values.get(str(option.name))
     if not isinstance(option, click.Option) or value is None or value in ((), False) or value == []:
         if value is False and isinstance(option, click.Option) and option.secondary_opts:
@@ -398,7 +398,7 @@ def _option_arguments(option: click.Parameter, values: Mapping[str, Any]) -> Ite
 def changes(kind: Kind, *calls: str, **declared: Unpack[Declared]) -> Callable[[Function], Change]:
     """Declare a command that changes targets.
 
-    The function changes one of them, reads back, and returns what holds now.
+    The function changes one target, reads it back, and returns its state.
 
     Args:
         kind: the kind of the targets.
@@ -409,7 +409,7 @@ def changes(kind: Kind, *calls: str, **declared: Unpack[Declared]) -> Callable[[
 
 
 class ServerTask(Change):
-    """A change that continues on the server. The command waits for its end, unless ``--no-wait``."""
+    """A change that continues on the server. The command waits for the end, unless ``--no-wait`` is given."""
 
     def __init__(self, function: Function, calls: Sequence[str], *, task: "Task", **declared: Any) -> None:  # noqa: ANN401
         self._task = task
@@ -417,17 +417,17 @@ class ServerTask(Change):
         super().__init__(function, calls, **declared)
 
     def options(self) -> list[click.Parameter]:
-        """Return those of a change, with ``--no-wait`` behind its own."""
+        """Return the options of a change, with ``--no-wait`` after the command's own options."""
         self.own_options.append(_NO_WAIT)
         return super().options()
 
     def finish(self, hook: Function) -> Function:
-        """Set what reads back when the server has finished, and returns what holds now."""
+        """Set the function that reads the target back at the end, and returns its state."""
         self._finish = hook
         return hook
 
     def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> "Record":
-        """Start the work for one target, and wait for it."""
+        """Start the task for one target, and wait for it."""
         begun = super().act(synapse, name, values)
         if not isinstance(begun, str):
             return begun
@@ -446,7 +446,7 @@ def server_task(
 ) -> Callable[[Function], ServerTask]:
     """Declare a change that continues on the server.
 
-    The function begins it and returns its id; or a record, where there is nothing to follow.
+    The function starts the task and returns its id; or a record, where no task is started.
 
     Args:
         kind: the kind of the targets.

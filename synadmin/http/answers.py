@@ -123,7 +123,7 @@ def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
         chosen = ServerError if status >= 500 else MatrixError  # noqa: PLR2004
     by_proxy = reason is None and errcode is None
     if by_proxy:
-        what = f"{answer.phrase or 'no words'}, which is not a Matrix error"
+        what = f"{answer.phrase or 'no reason phrase'}, which is not a Matrix error"
         reason = f"{endpoint.method} {endpoint.path}: {what}"
         if chosen is NotFoundError:
             chosen = NotSupportedError

@@ -75,4 +75,4 @@ def _unexpected_body(answer: Answer) -> str:
     text = answer.content[:_LONGEST_REASON].decode("utf-8", "replace").strip()
     if answer.headers.get("content-type", "").startswith("text/plain") and text:
         return f"MAS: {text}"
-    return f"{answer.phrase or 'no words'}, and not in the shape that MAS answers with"
+    return f"{answer.phrase or 'no reason phrase'}, and not in the shape that MAS answers with"

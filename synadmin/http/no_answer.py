@@ -68,7 +68,7 @@ def no_answer(error: BaseException, connection: "Connection", method: str) -> Sy
         return _timed_out(error, connection, method, detail)
     if isinstance(root, socket.gaierror):
         unknown = root.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
-        why = "DNS knows no such name" if unknown else "DNS does not answer"
+        why = "DNS has no such name" if unknown else "DNS does not answer"
         return ConnectError(
             f"{host} cannot be found: {why}", hint=_is_running_hint(connection), detail=detail
         )
@@ -114,7 +114,7 @@ def _timed_out(error: BaseException, connection: "Connection", method: str, deta
     root, within = _root(error), f"within {connection.connect_timeout:g} s"
     if isinstance(root, HandshakeTimeoutError) or _HANDSHAKE in str(root):
         message = (
-            f"{connection.host} takes the connection, but ends no TLS handshake {within}: "
+            f"{connection.host} accepts the connection, but does not finish the TLS handshake {within}: "
             "is it http, or overloaded?"
         )
         return FinalConnectError(message, detail=detail)

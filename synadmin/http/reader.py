@@ -68,7 +68,7 @@ class Body:
         """
         encoding = encoding.strip().lower()
         if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            message = f"it is packed as {encoding[:20]!a}, which was not asked for"
+            message = f"its encoding is {encoding[:20]!a}, which was not requested"
             raise UnreadableError(message, answered=True)
         self._most = most
         self._may_cut = cut
@@ -104,7 +104,7 @@ class Body:
             part = unpacker.decompress(data, self._most - self._size + 1)
         except zlib.error:
             if self._wbits != zlib.MAX_WBITS or self._size:
-                raise UnreadableError("it is not packed as it says", answered=True) from None
+                raise UnreadableError("its compression is not valid", answered=True) from None
             # Some servers send "deflate" without its header.
             self._wbits = -zlib.MAX_WBITS
             self._unpacker = zlib.decompressobj(self._wbits)

@@ -75,7 +75,9 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
     try:
         return msgspec.json.decode(raw, type=_WellKnown).homeserver.base_url
     except UNREADABLE:
-        raise ReplyError(f"{url} names no homeserver (m.homeserver.base_url)", hint=hint) from None
+        raise ReplyError(
+            f"{url} has no base URL of a homeserver (m.homeserver.base_url)", hint=hint
+        ) from None
 
 
 def _homeserver_hint(name: str) -> str:

@@ -32,7 +32,7 @@ class OldJournal:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(0, "is no ordinary file")
+                raise OSError(0, "is not a regular file")
             for line in file:
                 if not line.strip():
                     continue

@@ -148,7 +148,7 @@ def _audit(invocation: Invocation, options: Options, output: Output) -> int:
     from synadmin.audit.notify import post
 
     until = options.until()
-    # A report has its findings in order, and a file is written in one step; lines are printed as found.
+    # NDJSON lines are printed at once. A report is sorted first, and a file is written in one step.
     streams = output.form == "ndjson" and options.output_file is None
     with ExitStack() as stack:
         stack.enter_context(exclusive(invocation, options.baseline, wait=options.wait, until=until))
@@ -173,7 +173,7 @@ def _audit(invocation: Invocation, options: Options, output: Output) -> int:
             invocation.warn(f"synadmin: the audit is not complete: {incompleteness(outcome)}")
         if room_id is not None:
             post(synapse, room_id, outcome.report)
-        # Last of all: what was not shown stays new.
+        # At the end: findings that could not be printed stay new.
         if options.update_baseline and options.baseline is not None and outcome.complete:
             outcome.baseline.write(options.baseline)
     return exit_code(outcome, options.fail_on)
@@ -230,7 +230,7 @@ def _schedule(invocation: Invocation, how: str, config_file: str | None, profile
 
 
 def _show_rules(names: tuple[str, ...], form: str, columns: str | None) -> None:
-    """List the rules, or print the pages of some."""
+    """List the rules, or print the pages of the named rules."""
     from synadmin.audit.config import rule_of
     from synadmin.audit.rules import RULES, options, page, summary
     from synadmin.audit.runner import scope_of

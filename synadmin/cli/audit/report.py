@@ -1,4 +1,4 @@
-"""How the report of an audit is printed."""
+"""Print the report of an audit."""
 
 import io
 import sys
@@ -23,10 +23,10 @@ _FIX = "    synadmin "
 
 
 def output_of(form: str, columns: str | None) -> Output:
-    """Return how the report is printed.
+    """Return the output for the report.
 
     Raises:
-        UsageError: the form has no columns, or none is named.
+        UsageError: the format has no columns, or --columns names no column.
     """
     if columns is not None and form not in RECORD_FORMS:
         raise UsageError(f"--columns goes with {', '.join(RECORD_FORMS)}, not with {form}")
@@ -47,14 +47,14 @@ def write(report: "Report | Sequence[ServerReport]", output: Output, file: str |
         text = io.StringIO()
         render(output.form, report, text)
         for line in text.getvalue().splitlines():
-            # A command is copied as a whole.
+            # Users copy whole commands, so they are not wrapped.
             colors.echo(line if line.startswith(_FIX) else wrapped(line, sys.stdout))
     else:
         render(output.form, report, sys.stdout)
 
 
 def line_writer(output: Output) -> "Callable[[Finding], None]":
-    """Return what prints a new finding at once.
+    """Return a function that prints a new finding at once.
 
     Raises:
         UsageError: there is no such column.
@@ -95,7 +95,7 @@ def _write_file(file: str, text: str) -> None:
 
 
 def incompleteness(outcome: "AuditResult") -> str:
-    """Return what an audit that is not complete has not checked."""
+    """Return a clause about what an incomplete audit has not checked."""
     report = outcome.report
     what = []
     if report.skipped:
@@ -110,7 +110,7 @@ def incompleteness(outcome: "AuditResult") -> str:
 def say_nothing_new(
     invocation: Invocation, reports: "Sequence[Report]", output: Output, *, to_file: bool
 ) -> None:
-    """Say on a terminal that there are no new findings, where nothing was printed."""
+    """Print on a terminal that there are no new findings, where nothing else was printed."""
     if not output.for_people or to_file or not is_terminal(sys.stderr):
         return
     findings = [one for report in reports for one in report.findings]

@@ -1,4 +1,4 @@
-"""An audit of one server: its options, its lock, and what becomes its exit code."""
+"""An audit of one server: its options, its lock and its exit code."""
 
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -34,7 +34,7 @@ _LARGE = 1_000_000  # bytes: pages of a list are larger
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of an audit, as the command line has them.
+    """The options of an audit from the command line.
 
     Raises:
         UsageError: options do not go together.
@@ -67,7 +67,7 @@ class Options:
         elif self.without and self.update_baseline:
             message = (
                 "--without and --update-baseline do not go together: "
-                "it shows what would be, not what holds now"
+                "a baseline is for the current state, not for a possible one"
             )
         elif self.profiles is not None:
             message = self._not_with_profiles()
@@ -75,7 +75,7 @@ class Options:
             raise UsageError(message)
 
     def _not_with_profiles(self) -> str | None:
-        """Return which option is about one server alone."""
+        """Return the error for an option that does not go with --profiles; None where there is none."""
         of_one_server = {"--without": self.without, "--control": self.control}
         name = next((name for name, value in of_one_server.items() if value), None)
         return None if name is None else f"{name} is about one server: it does not go with --profiles"
@@ -86,14 +86,14 @@ class Options:
         return None if self.baseline_file is None else Path(self.baseline_file)
 
     def until(self) -> float | None:
-        """Return when the time limit is reached, by the monotonic clock."""
+        """Return the end of the time limit, by the monotonic clock."""
         return None if self.time_limit is None else time.monotonic() + self.time_limit / 1000
 
     def at_profile(self, name: str) -> Self:
         """Return the options for one server of several.
 
-        It has a baseline of its own: ``audit.NAME.json`` for ``audit.json``. It has a configuration of its
-        own where there is such a file: ``audit.NAME.toml`` for ``audit.toml``.
+        Each server has a separate baseline: ``audit.NAME.json`` for ``audit.json``. It has a separate
+        configuration if the file exists: ``audit.NAME.toml`` for ``audit.toml``.
         """
         config = None if self.config_file is None else file_of_profile(Path(self.config_file), name)
         return replace(
@@ -116,8 +116,8 @@ def audit_server(
     """Gather the facts and run the rules.
 
     Args:
-        until: when it stops, by the monotonic clock.
-        progress: gets what is checked so far; returns what is called with each fact.
+        until: the time when it stops, by the monotonic clock.
+        progress: gets the coverage, and returns a function that is called with each checked fact.
         found: is called with each new finding.
     """
     from synadmin.library import audit as library
@@ -147,7 +147,7 @@ def audit_server(
 
 
 def _return_large_blocks() -> None:
-    """Have glibc return the pages of lists to the system; each thread would keep those it has freed."""
+    """Make glibc return freed memory of large lists to the system; otherwise each thread keeps it."""
     import ctypes
 
     # Other C libraries have no such function.
@@ -159,7 +159,7 @@ def rules_and_config(options: Options) -> "tuple[tuple[Rule, ...], Config]":
     """Return the rules to run, and the configuration.
 
     Raises:
-        UsageError: there is no such rule, or none is left to run.
+        UsageError: there is no such rule, or no rule is left to run.
         SettingsError: the configuration is not valid.
     """
     from synadmin.audit.config import Config, read
@@ -170,7 +170,7 @@ def rules_and_config(options: Options) -> "tuple[tuple[Rule, ...], Config]":
 
 
 def _leavers(synapse: "Synapse", without: tuple[str, ...]) -> "Collection[UserId]":
-    """Return the accounts to leave out.
+    """Return the accounts of --without.
 
     Raises:
         NotFoundError: there is no such account.
@@ -189,10 +189,10 @@ def _baseline(path: Path | None, *, may_be_missing: bool) -> "Baseline":
 
 
 def room_to_notify(synapse: "Synapse", name: str) -> RoomId:
-    """Return the room that the findings are posted to, looked up before the audit.
+    """Return the room for the findings; it is checked before the audit.
 
     Raises:
-        RefusedError: the token's owner is not in it.
+        RefusedError: the token's owner is not in the room.
     """
     room = parse_room(name)
     room_id = (
@@ -220,7 +220,7 @@ def exclusive(
     homeserver = invocation.settings.homeserver or ""
     with ExitStack() as stack:
         try:
-            # An audit changes nothing, so it does not need a state directory that can be written.
+            # An audit changes nothing, so it also runs without a writable state directory.
             with suppress(SettingsError, RuntimeError):
                 path = state_directory() / "audit" / f"{quote(homeserver, safe='')}.lock"
                 stack.enter_context(locked(path, wait=wait, until=until))

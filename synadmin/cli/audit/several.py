@@ -32,8 +32,8 @@ class _Audited:
     """The result of the audit of one server.
 
     Attributes:
-        outcome: how the audit ended; None where there was none.
-        code: the exit code of this server alone.
+        outcome: the result of the audit; None where it could not run.
+        code: the exit code for this server.
     """
 
     report: "ServerReport"
@@ -50,7 +50,7 @@ def audit_profiles(invocation: Invocation, options: Options, output: Output) -> 
 
     servers = _first_profiles(invocation, invocations(invocation, options.profiles or ""))
     for server in servers:
-        rules_and_config(options.at_profile(server.profile or ""))  # what is wrong in them is said once
+        rules_and_config(options.at_profile(server.profile or ""))  # an error in them is reported once
     until = options.until()
     # The locks are held until the baselines are written.
     with ExitStack() as locks, on_one_core():
@@ -69,7 +69,7 @@ def audit_profiles(invocation: Invocation, options: Options, output: Output) -> 
             say_nothing_new(invocation, found, output, to_file=options.output_file is not None)
         if notified is not None:
             post(*notified, reports)
-        # Last of all: what was not shown stays new.
+        # At the end: findings that could not be printed stay new.
         for one in audited:
             path = one.options.baseline
             if options.update_baseline and path and one.outcome is not None and one.outcome.complete:
@@ -81,11 +81,11 @@ def audit_profiles(invocation: Invocation, options: Options, output: Output) -> 
 
 
 def _first_profiles(invocation: Invocation, servers: list[Invocation]) -> list[Invocation]:
-    """Return the first profile of each homeserver; on a terminal, name those that are left out."""
+    """Return the first profile of each homeserver; print the profiles that are left out."""
     first: dict[str, Invocation] = {}
     for server in servers:
         homeserver = None
-        with suppress(SettingsError):  # it is reported where the server is audited
+        with suppress(SettingsError):  # the audit of the server reports it
             homeserver = server.settings.homeserver
         name = server.profile or ""
         kept = first.setdefault(f"profile {name}" if homeserver is None else homeserver.rstrip("/"), server)
@@ -98,8 +98,8 @@ def _notified(servers: list[Invocation], room: str, stack: ExitStack) -> "tuple[
     """Return the first server whose token's owner can post to a room, and the room.
 
     Raises:
-        RefusedError: there is none.
-        SynadminError: no server answers who is in it.
+        RefusedError: no token owner can post to the room.
+        SynadminError: no server returned its rooms.
     """
     errors: dict[str | None, SynadminError] = {}
     for server in servers:

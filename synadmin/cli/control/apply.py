@@ -1,4 +1,4 @@
-"""``synadmin control apply``: bring the rooms to what the file says."""
+"""``synadmin control apply``: change the rooms as the file says."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.confirm import PlannedRoom, announce_option, change_options, confirm_plan
-from synadmin.cli.control.plan import approving, plan_rooms
+from synadmin.cli.control.plan import plan_checker, plan_rooms
 from synadmin.cli.control.report import (
     ALLOW,
     ControlFile,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from synadmin.control.records import RoomReport
     from synadmin.recovery.workspace import Recovery
 
-_FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
+_FEW = 3  # the most rooms that Synapse's default rate limits allow without a wait
 
 
 @click.command(cls=Command, calls=("rooms.make_admin", "rooms.state"))
@@ -56,10 +56,10 @@ def apply(
 ) -> int:
     """Bring the rooms to what the file says.
 
-    Shows the plan and asks. Then it changes one room after the other and reads back what the room holds.
+    Shows the plan and asks. Then it changes the rooms one by one, and checks the result in each room.
     Admins come first, so no room has fewer local users with control after a step than the file says. A room
-    that cannot be brought to it is refused with the reason; the others go on. Run it again after an
-    interruption: what is done is not done twice.
+    that cannot be changed as the file says is refused with the reason; the other rooms continue. After an
+    interruption run it again: finished steps are not repeated.
 
     \b
     Examples:
@@ -87,16 +87,16 @@ def apply(
             rooms = _ask(invocation, synapse, rooms, allow)
         with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
             recovery.revert_crashed_runs()
-            lift = _lifting(invocation, recovery, rooms)
-            work = Apply(recovery, rooms.notices, lift, approving(invocation, synapse))
+            lift = _limit_lifter(invocation, recovery, rooms)
+            work = Apply(recovery, rooms.notices, lift, plan_checker(invocation, synapse))
             applied = _applied(work, rooms, allow)
             if announce is not None:
                 applied = (_announced(recovery, report, allow, announce) for report in applied)
             return _report(invocation, rooms, chain(rooms.unknown(), applied), output)
 
 
-def _lifting(invocation: Invocation, recovery: "Recovery", rooms: ControlRooms) -> Callable[[], None]:
-    """Return what lifts the rate limits before the first change, where many rooms may be changed."""
+def _limit_lifter(invocation: Invocation, recovery: "Recovery", rooms: ControlRooms) -> Callable[[], None]:
+    """Return a function that lifts the rate limits once, where many rooms may be changed."""
     changing = [target for target, is_in_order in rooms.looked_at if not is_in_order]
     lifted = len(changing) <= _FEW and not any(target.entry.settings for target in changing)
 
@@ -129,7 +129,7 @@ def _applied(work: "Apply", rooms: ControlRooms, allow: str | None) -> "Iterator
 
 
 def _announced(recovery: "Recovery", report: "RoomReport", allow: str | None, text: str) -> "RoomReport":
-    """Announce in a room that was changed: as you, where you are one of its admins, else as a local admin."""
+    """Announce the change in a room: as you, if you are one of its admins, else as another local admin."""
     from synadmin.control.plan import reach_for
     from synadmin.power.room import Reach
     from synadmin.recovery.announce import announce
@@ -153,7 +153,7 @@ def _announced(recovery: "Recovery", report: "RoomReport", allow: str | None, te
 
 
 def _ask(invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow: str | None) -> ControlRooms:
-    """Show the plan and ask; return the rooms, those marked that the plan found in order."""
+    """Show the plan and ask; return the rooms, with a mark for those that are in order."""
     reports = list(plan_rooms(invocation, synapse, rooms, allow))
     planned = [report for report in reports if report.outcome == "planned"]
     if not planned:

@@ -1,4 +1,4 @@
-"""``synadmin control export``: write the file for what holds now."""
+"""``synadmin control export``: write a control file from the current state of the rooms."""
 
 import sys
 from datetime import UTC, datetime

@@ -44,9 +44,8 @@ def plan(
 ) -> int:
     """Show the differences from the file, and the steps.
 
-    Looks at the rooms that the file matches. For each room that is not as the file says it shows the
-    differences and every step that `control apply` would take, or why the room is refused. Nothing is
-    changed.
+    Reads the rooms that the file matches. For each room that is not as the file says, it shows the
+    differences and the steps of `control apply`, or why the room is refused. Nothing is changed.
 
     \b
     Examples:
@@ -54,7 +53,7 @@ def plan(
         synadmin control plan control.toml --allow impersonate -o json
         synadmin control plan control.toml --save-plan plan.json
 
-    Exit codes: 0 also where rooms are not in order (`control check` tells); 2 the file is not valid.
+    Exit codes: 0 even if rooms are not in order (see `control check`); 2 the file is not valid.
     """
     from synadmin.cli.control.saved import added_to_plan, begin_plan
     from synadmin.cli.saved_plan import save
@@ -83,8 +82,8 @@ def plan(
 def check(invocation: Invocation, *, file: str, allow: str | None, output: Output) -> int:
     """Check that the rooms are as the file says.
 
-    Made for cron: where everything is as the file says, it prints nothing and ends with 0. Else it prints
-    what `control plan` prints, and ends with 10.
+    Made for cron: if everything is as the file says, it prints nothing and ends with 0. Otherwise it prints
+    the same as `control plan`, and ends with 10.
 
     \b
     Examples:
@@ -108,7 +107,7 @@ def check(invocation: Invocation, *, file: str, allow: str | None, output: Outpu
 def plan_rooms(
     invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow: str | None
 ) -> "Iterator[RoomReport]":
-    """Yield the report of each room of a file; where a saved plan is applied, compared with it."""
+    """Yield the report of each room of a file; rooms that differ from an applied plan are refused."""
     from synadmin.control.plan import reports
     from synadmin.recovery.observer import Observer
 
@@ -119,12 +118,12 @@ def plan_rooms(
         notices=rooms.notices,
         at_once=invocation.settings.concurrency,
     )
-    approved = map(approving(invocation, synapse), planned)
+    approved = map(plan_checker(invocation, synapse), planned)
     return progress(invocation, chain(rooms.unknown(), approved), total=rooms.total, what="looked at")
 
 
-def approving(invocation: Invocation, synapse: "Synapse") -> "Callable[[RoomReport], RoomReport]":
-    """Return what refuses the rooms that are not as in the saved plan, where one is applied."""
+def plan_checker(invocation: Invocation, synapse: "Synapse") -> "Callable[[RoomReport], RoomReport]":
+    """Return a function that refuses rooms that differ from the applied plan, if there is one."""
     plan = invocation.plan
     if plan is None:
         return lambda report: report

@@ -1,4 +1,4 @@
-"""The rooms of a control file: find them, and print what becomes of them."""
+"""The rooms of a control file: find them, and print their plans and results."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ControlFile:
     """A control file.
 
     Attributes:
-        path: where it is.
+        path: its path.
         text: its text.
         entries: its entries.
     """
@@ -57,7 +57,7 @@ class ControlFile:
 
     @classmethod
     def read(cls, path: str, plan: "SavedPlan | None" = None) -> "ControlFile":
-        """Read a file; of a saved plan that is applied, what the file said when the plan was made.
+        """Read a control file; for an applied plan, use the text in the plan if the file does not exist.
 
         Raises:
             SettingsError: it cannot be read, or something in it is not valid.
@@ -83,9 +83,9 @@ class ControlRooms:
     """The rooms that the entries of a file match.
 
     Attributes:
-        selection: the rooms, and what matches nothing.
-        looked_at: each room, with whether a quick look found it in order.
-        notices: the record of when controllers were notified that heirs take over.
+        selection: the matched rooms, and the ids and entries without a room.
+        looked_at: each room, and whether a quick check found it in order.
+        notices: the record of the notices to controllers about their heirs.
     """
 
     selection: "Selection"
@@ -93,7 +93,7 @@ class ControlRooms:
     notices: "HeirNotices"
 
     def unknown(self) -> "Iterator[RoomReport]":
-        """Yield the reports of the ids in the file that the server knows no room of."""
+        """Yield reports for the room ids in the file that the server does not know."""
         from synadmin.api.rooms import Room
         from synadmin.control.records import MatchedRoom, RoomReport
 
@@ -104,12 +104,12 @@ class ControlRooms:
 
     @property
     def total(self) -> int:
-        """How many reports there will be."""
+        """The number of reports."""
         return len(self.looked_at) + len(self.selection.unknown)
 
 
 def find_rooms(invocation: Invocation, synapse: "Synapse", source: ControlFile) -> ControlRooms:
-    """Ask the server for the rooms of a file, and take a quick look at each.
+    """Return the rooms of a file, after a quick check of each.
 
     Raises:
         SettingsError: an entry leaves no local user with control, or two contradict each other.
@@ -133,14 +133,14 @@ def find_rooms(invocation: Invocation, synapse: "Synapse", source: ControlFile) 
 
 
 def reach_of(allow: str | None) -> "Reach | None":
-    """Return what ``--allow`` says."""
+    """Return the reach for the value of ``--allow``; None where it was not given."""
     from synadmin.power.room import Reach
 
     return None if allow is None else Reach.of(allow)
 
 
 def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "Sequence[RoomsEntry]") -> None:
-    """Print the reports: for people those of rooms that are not in order, for scripts all."""
+    """Print the reports: for scripts all, for people only those of rooms that are not in order."""
     if output.in_words:
         deviating = (report for report in reports if report.outcome != "in-order")
         output.write_blocks(deviating, report_text, lambda report: report.as_record(), _COLUMNS)
@@ -160,7 +160,7 @@ def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "S
 
 
 def document(records: "Sequence[Mapping[str, Any]]", unmatched: "Sequence[RoomsEntry]") -> dict[str, Any]:
-    """Return what ``-o json`` prints."""
+    """Return the document for ``-o json``."""
     return {"version": 1, "rooms": [*records], "unmatched": [entry.name for entry in unmatched]}
 
 
@@ -174,7 +174,7 @@ def summary(outcomes: Mapping[str, int], unmatched: int) -> str:
 
 
 def report_text(report: "RoomReport") -> str:
-    """Return a report as a few lines of text, safe to be shown."""
+    """Return a report as lines of safe text."""
     room = report.target.room
     name = room.name or room.canonical_alias
     lines = [f"{name}: {room.room_id}" if name else room.room_id]
@@ -191,7 +191,7 @@ def report_text(report: "RoomReport") -> str:
 
 
 def _change_text(change: "RoomChange") -> str:
-    """Return a change as a line."""
+    """Return the line for a change."""
     from synadmin.control.records import where
     from synadmin.control.toml_text import toml_value
 

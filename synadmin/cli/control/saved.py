@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def begin_plan(
     invocation: "Invocation", synapse: "Synapse", source: "ControlFile", allow: str | None
 ) -> SavedPlan:
-    """Return a plan without rooms, with the control file as it is now."""
+    """Return a plan without rooms, with the current text of the control file."""
     plan = SavedPlan.begin(synapse.owner, invocation.reason)
     plan.command = ["control", "apply", str(Path(source.path).absolute()), *option_words(allow=allow)]
     plan.options = {"file": source.text}
@@ -29,7 +29,7 @@ def begin_plan(
 def added_to_plan(
     plan: SavedPlan, synapse: "Synapse", reports: "Iterable[RoomReport]"
 ) -> "Iterator[RoomReport]":
-    """Yield the reports; the rooms in which something is to be done are added to the plan."""
+    """Yield the reports, and add the rooms that need a change to the plan."""
     for report in reports:
         if report.outcome == "planned":
             plan.add(report.target.room_id, _record(report), power_levels=_levels(synapse, report))
@@ -37,7 +37,7 @@ def added_to_plan(
 
 
 def kept_to_plan(plan: SavedPlan, synapse: "Synapse", report: "RoomReport") -> "RoomReport":
-    """Return a report; a room that is not as in the plan is refused. One in order stays in order."""
+    """Return a report; a room that differs from the plan is refused, unless it is in order."""
     if report.outcome != "planned":
         return report
     change = plan.difference(report.target.room_id, _record(report), power_levels=_levels(synapse, report))
@@ -47,7 +47,7 @@ def kept_to_plan(plan: SavedPlan, synapse: "Synapse", report: "RoomReport") -> "
 
 
 def _levels(synapse: "Synapse", report: "RoomReport") -> str | None:
-    """Return the id of the event that holds the power levels; None where there is none."""
+    """Return the id of the power-levels event; None where there is none."""
     from synadmin.power.events import POWER_LEVELS
     from synadmin.recovery.observer import Observer
 
@@ -56,7 +56,7 @@ def _levels(synapse: "Synapse", report: "RoomReport") -> str | None:
 
 
 def _record(report: "RoomReport") -> dict[str, Any]:
-    """Return a report without the day on which heirs take over: until they are announced it moves on."""
+    """Return a report without the date of the heirs: it changes every day until they are announced."""
     record = report.as_record()
     for change in record["changes"]:
         if change["kind"] == "heir" and change["before"] is None:

@@ -20,6 +20,6 @@ _COMMANDS = {
 def journal() -> None:
     """Show, resume and undo the changes of earlier runs.
 
-    The journal has every request that changes something: whose token, what, and the answer. The file is
+    The journal has every request that changes something, with the token's owner and the answer. The file is
     $XDG_STATE_HOME/synadmin/journal.sqlite3, or the one that SYNADMIN_JOURNAL names.
     """

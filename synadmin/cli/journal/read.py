@@ -36,9 +36,9 @@ _SIGILS = frozenset("!#@")
 def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output) -> None:
     """List the newest runs that changed something.
 
-    The oldest of them comes first.
+    The oldest of these runs is the first line.
 
-    A run is ended, running, or interrupted: `journal resume` goes on with it.
+    A run is ended, running or interrupted. `journal resume` continues an interrupted run.
 
     \b
     Examples:
@@ -64,7 +64,7 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
 def show(invocation: Invocation, run: str, *, output: Output) -> None:
     """Show the requests of one run.
 
-    The last run is called `last`; of other names the end is enough.
+    The last run is called `last`. For other runs, the end of the name is enough.
 
     \b
     Examples:
@@ -93,7 +93,7 @@ def export(invocation: Invocation) -> None:
 
 
 def _run_columns(output: Output, *, several_servers: bool) -> list[Column]:
-    """Return the columns; a person reads the target behind the command, which takes less room."""
+    """Return the columns. For people, the target is in the column of the command, to save space."""
     in_words, on_terminal = output.in_words, output.on_terminal
 
     def command(run: Mapping[str, Any]) -> str:
@@ -108,7 +108,7 @@ def _run_columns(output: Output, *, several_servers: bool) -> list[Column]:
         Column("state"),
         Column("server", shown=several_servers and not on_terminal),
         Column("failed", right=True, shown=False),
-        # The whole name of a run begins with its time.
+        # A full name of a run already begins with the time.
         Column("time", value=_time_to_seconds, shown=on_terminal, terminal=relative_time),
         Column("user", shown=False),
         Column("requests", right=True, shown=False),
@@ -117,7 +117,7 @@ def _run_columns(output: Output, *, several_servers: bool) -> list[Column]:
 
 
 def _target(run: Mapping[str, Any]) -> str | None:
-    """Return the room or user that a run was about: of several the first one, and how many more."""
+    """Return the room or user that a run was about; of several, the first one and the number of others."""
     targets = run["targets"]
     if not targets:
         return None
@@ -125,7 +125,7 @@ def _target(run: Mapping[str, Any]) -> str | None:
 
 
 def _short_name(run: object) -> str:
-    """Return the end of a run's name, which `journal show` and the others take."""
+    """Return the end of a run's name, which `journal show` and other commands accept."""
     return str(run).rpartition("-")[2]
 
 
@@ -148,20 +148,20 @@ def _summary(store: "Store", run: "RunRecord") -> dict[str, Any]:
 
 
 def _named_targets(arguments: Sequence[str]) -> list[str]:
-    """Return the rooms and users that a command line names before its options; else the first after them."""
+    """Return the rooms and users before the options of a command line; else the first one after them."""
     ids = [word for word in arguments if word[:1] in _SIGILS]
     before = list(takewhile(lambda word: not word.startswith("-"), arguments))
     return [word for word in before if word[:1] in _SIGILS] or ids[:1]
 
 
 def _changed_targets(store: "Store", run: "RunRecord") -> list[str]:
-    """Return the rooms or users that the requests of a run changed: of those that its command is about.
+    """Return the rooms or users that a run changed: the kind that its command is about.
 
-    A run that has ended keeps no command line.
+    A finished run has no command line any more.
     """
     from synadmin.journal.report import target_of
 
-    # Temporary changes, as a short-lived token of another user, are not what the run was for.
+    # Temporary changes, such as a short-lived token of another user, are not the purpose of the run.
     entries = (entry for entry in store.entries(run=run.run) if not entry.keys() & {"restoring", "restores"})
     names = dict.fromkeys(map(target_of, entries))
     noun = "room" if (run.command or "").startswith("room ") else "user"
@@ -171,7 +171,7 @@ def _changed_targets(store: "Store", run: "RunRecord") -> list[str]:
 
 
 def _request_columns(output: Output) -> list[Column]:
-    """Return the columns; a person at a terminal gets words in place of paths and bodies."""
+    """Return the columns; on a terminal, there is an action in words in place of path and body."""
     from synadmin.journal.report import action_of, target_of
     from synadmin.tables import as_json
 
@@ -186,7 +186,7 @@ def _request_columns(output: Output) -> list[Column]:
     def body(line: Mapping[str, Any]) -> object:
         return as_json(line["body"]) if line.get("body") else None
 
-    # The requests of a run have nearly the same time: on a terminal it comes last, where there is room.
+    # The requests of a run have nearly the same time: on a terminal the time is a spare, last column.
     time = Column("time", terminal=relative_time, spare=on_terminal)
     columns = [
         Column("action", value=action_of, shown=on_terminal, breakable=True),

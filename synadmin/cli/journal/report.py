@@ -51,9 +51,9 @@ _STYLE = (
 def report(invocation: Invocation, *, since: int | None, output: Output) -> None:
     """Report who changed which rooms and accounts, and why.
 
-    Shows a line for each room and account of each run: when, whose token, the command, what was done, the
-    reason that --reason gave, the result, and the local users in whose name it was done. It reads only the
-    journal, and changes nothing.
+    Shows a line for each room and account of each run: time, token's owner, command, actions, the reason from
+    --reason, the result, and the local users that the run acted as. It reads only the journal, and changes
+    nothing.
 
     \b
     Examples:
@@ -80,7 +80,7 @@ def _iso(milliseconds: int) -> str:
 
 
 def _page(records: Iterable[Mapping[str, Any]], since: str) -> str:
-    """Return the report as a page that loads nothing and runs nothing."""
+    """Return the report as an HTML page without scripts and external files."""
     shown = [column for column in _COLUMNS if column.shown]
     head = "".join(f"<th>{html.escape(column.title or column.name)}</th>" for column in shown)
     lines = "\n".join(

@@ -34,7 +34,7 @@ _HOW_TO_GO_ON = {
     "If it does, run the command again",
     "room join": "run the command again: users who are in the room stay there",
 }
-"""What to do where the command line of a run has secrets, or cannot be repeated as it is."""
+"""Hints for runs with a command line that has secrets, or cannot be repeated unchanged."""
 
 
 @click.command(cls=Command)
@@ -45,9 +45,9 @@ _HOW_TO_GO_ON = {
 def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output: Output) -> int:
     """Continue a run that was interrupted.
 
-    The last run is called `last`. Reverts what the run had changed for a while only. Then runs its command
-    again, which does what is still to be done, and nothing twice. You are not asked: you agreed when the run
-    began. A run that has ended is not done again.
+    The last run is called `last`. First the run's temporary changes are reverted. Then its command runs again
+    for the remaining targets; nothing is done twice. You are not asked again: you agreed when the run began.
+    A run that has ended is not repeated.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     from synadmin.recovery.temporary_changes import abandoned
     from synadmin.recovery.workspace import revert_crashed_runs
 
-    del yes  # nothing is asked
+    del yes  # there is no question
     with open_journal(invocation) as store:
         record = find_run(store, run)
         chain = store.chain(record)
@@ -95,7 +95,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
 
 
 def _open_reverts_hint(left: "Sequence[Revert]") -> str:
-    """Return what to do about temporary changes that are still open."""
+    """Return the hint for temporary changes that are still open."""
     if all(revert.token is not None for revert in left):
         return (
             "run `synadmin journal resume last` after that time: the journal keeps the token open until then"

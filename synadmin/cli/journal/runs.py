@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def open_journal(invocation: Invocation) -> "AbstractContextManager[Store]":
-    """Return the journal, opened to read; a warning says how much of it cannot be read."""
+    """Open the journal for reading; damaged entries cause a warning."""
     from synadmin.journal import reading
 
     return reading(invocation.settings.journal, warn=invocation.say)
 
 
 def find_run(store: "Store", run: str) -> "RunRecord":
-    """Return the run of a name, or of the end of one.
+    """Return the run with a name, or with a name that ends in the text.
 
     Raises:
-        NoSuchRunError: the journal has none of that name.
-        UsageError: several runs have that end.
+        NoSuchRunError: the journal has no such run.
+        UsageError: several names end in the text.
     """
     record = store.run(run)
     if record is None:
@@ -41,7 +41,7 @@ def find_run(store: "Store", run: str) -> "RunRecord":
 
 
 def require_ended(invocation: Invocation, synapse: "Synapse", record: "RunRecord") -> None:
-    """Refuse a run that was on another server, or has not ended."""
+    """Refuse a run of another server, or a run that has not ended."""
     here, there = synapse.transport.homeserver, record.server
     if here != there:
         message = f"the run {record.run} was on {there}, and {here} is configured"

@@ -44,17 +44,17 @@ def undo(
 ) -> int:
     """Restore the power levels that a run has changed.
 
-    The last run that is not an undo is called `last`. The newest change is taken back first, through a user
-    who may change the levels. A room is refused if its levels were changed since the run, or if no active
-    local user would have control of it afterwards; --leave-rooms allows the latter. Users who joined or
-    were invited stay. A run is taken back once.
+    The last run that is not an undo is called `last`. The newest change is undone first, by a user who may
+    change the levels. A room is refused if its levels were changed since the run. It is also refused if no
+    active local user would have control of it afterwards, unless --leave-rooms is given. Users who joined or
+    were invited stay. A run can be undone once.
 
     \b
     Examples:
         synadmin journal undo last --dry-run
         synadmin journal undo 20261120T221507-4f2a9c --allow impersonate
 
-    Exit codes: 0 all levels are as before that run; 5 nothing can be taken back; 6 some of it.
+    Exit codes: 0 all levels are as before that run; 5 nothing can be undone; 6 only a part was undone.
     """
     from synadmin.power.room import Reach
     from synadmin.recovery import undo_levels
@@ -69,9 +69,9 @@ def undo(
     with invocation.recovery() as recovery:
         require_ended(invocation, recovery.synapse, record)
         if not dry_run:
-            recovery.revert_crashed_runs()  # before looking: what a crash has left may be in the way
+            recovery.revert_crashed_runs()  # first: changes that a crash has left may cause a refusal
         elif record.ended is None:
-            _say_broken_off(invocation, record.run)
+            _say_interrupted(invocation, record.run)
         if not undo_levels.recorded_changes(entries):
             return _nothing_to_undo(invocation, record.run, entries, output)
         planned = undo_levels.plan_all(
@@ -94,12 +94,14 @@ def undo(
     return _undo_code(planned, records)
 
 
-def _say_broken_off(invocation: Invocation, run: str) -> None:
-    invocation.say(f"The run {run} broke off: `synadmin journal resume {run} --dry-run` shows the rest.")
+def _say_interrupted(invocation: Invocation, run: str) -> None:
+    invocation.say(
+        f"The run {run} was interrupted: `synadmin journal resume {run} --dry-run` shows the rest."
+    )
 
 
 def _show_plans(invocation: Invocation, planned: "Sequence[UndoPlan]", *, refusals: bool) -> None:
-    """Show the plans; with the refusals where a question follows, else the result says them."""
+    """Show the plans. The refusals are shown only before a question; otherwise the result has them."""
     shown = [plan for plan in planned if plan.plans or (refusals and plan.impossible)]
     if shown:
         invocation.warn("\n".join(_undo_text(plan, refusals=refusals) for plan in shown))
@@ -115,7 +117,7 @@ def _say_not_undone(invocation: Invocation, entries: "Sequence[Mapping[str, Any]
 def _end_unchanged(
     invocation: Invocation, output: Output, planned: "Sequence[UndoPlan]", *, dry_run: bool
 ) -> int:
-    """Print what was planned, where nothing is changed; return the exit code."""
+    """Print the plans of a run that changes nothing; return the exit code."""
     _write(invocation, output, [_undo_record(plan, "planned") for plan in planned])
     if not any(plan.plans or plan.impossible for plan in planned):
         invocation.say("There is nothing to undo: the levels are as they were before that run.")
@@ -136,11 +138,11 @@ def _nothing_to_undo(invocation: Invocation, run: str, entries: list[dict[str, A
 
 
 def _run_to_undo(store: "Store", run: str) -> "RunRecord":
-    """Return the run that is to be taken back.
+    """Return the run to undo.
 
     Raises:
-        NoSuchRunError: the journal has none of that name.
-        RefusedError: it was taken back already, or is itself an undo.
+        NoSuchRunError: the journal has no such run.
+        RefusedError: the run was already undone, or is itself an undo.
     """
     record = find_run(store, run)
     if record.undoes is not None and run != "last":
@@ -212,7 +214,7 @@ def _undo_code(planned: "Sequence[UndoPlan]", records: "Sequence[Mapping[str, An
 def _write(
     invocation: Invocation, output: Output, records: "Sequence[dict[str, Any]]", *, asked: bool = False
 ) -> None:
-    """Print the records and the summary; the plan that was ``asked`` about has said why one is refused."""
+    """Print the records and the summary. After a question the reasons of refusals are not repeated."""
     short = _AS_PLANNED if asked and output.for_people else {}
     shown = (record | short if record["outcome"] in {"refused", "partly"} else record for record in records)
     output.write(shown, _UNDO_COLUMNS)

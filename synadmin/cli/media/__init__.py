@@ -23,6 +23,6 @@ _COMMANDS = {
 def media() -> None:
     """List, quarantine, protect and delete media.
 
-    MEDIA is an item as mxc://example.org/AbCdEf, as example.org/AbCdEf, or as AbCdEf alone where it was
-    uploaded to your own server.
+    MEDIA is an item of media: mxc://example.org/AbCdEf or example.org/AbCdEf. AbCdEf alone is an item that
+    was uploaded to your own server.
     """

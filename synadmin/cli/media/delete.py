@@ -17,8 +17,8 @@ from synadmin.ids import UserId, parse_media_id
 if TYPE_CHECKING:
     from synadmin.client import Synapse
 
-_AT_ONCE = 100  # items a request: each is a file that the server removes before it answers
-_FIRST_ACCEPTED = 30_000_000_000  # milliseconds: Synapse takes anything below for seconds, and refuses it
+_AT_ONCE = 100  # items in one request: the server deletes their files before it answers
+_FIRST_ACCEPTED = 30_000_000_000  # milliseconds: Synapse takes a smaller number for seconds, and refuses it
 
 
 @changes(
@@ -48,8 +48,8 @@ def delete(
 ) -> Record:
     """Delete local media permanently.
 
-    Either items, or all that a user has uploaded, or all that was not accessed for long or that is
-    large. What is in quarantine or protected from it is left by --before and --larger-than.
+    Name the items, or choose them: --user for all uploads of a user, --before for old media, --larger-than
+    for large media. --before and --larger-than do not delete quarantined or protected media.
 
     \b
     Examples:
@@ -121,10 +121,10 @@ def _(
 def purge_remote(synapse: "Synapse", *, before: int) -> Record:
     """Delete old cached copies of other servers' media.
 
-    Those that no user has looked at since a time that you name.
+    Deletes the copies that no user has opened since the time of --before.
 
-    Who asks for one again gets it from the other server again, as long as that has it. What is in
-    quarantine stays.
+    If a user opens such media again, the server fetches it again, if the other server still has it.
+    Quarantined media stays.
 
     \b
     Examples:
@@ -157,9 +157,9 @@ def _delete_item(synapse: "Synapse", media: str, *, look: bool) -> Record:
     item = parse_media_id(media)
     require_local(synapse, item, "deleted (`synadmin media purge-remote` removes copies of others')")
     if look:
-        media_info(synapse, item)  # a dry run, too, says that there is no such item
+        media_info(synapse, item)  # also a dry run reports a missing item
     try:
-        # What the answer lists is gone from the disk and from the database.
+        # The items in the answer are deleted from the disk and from the database.
         if item.media_id in synapse.media.delete(*item).deleted_media:
             return {"total": 1}
     except NotFoundError:

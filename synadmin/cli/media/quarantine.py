@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
 
 _QUARANTINED = "in quarantine"
-_OF_SYNAPSE = re.compile("[A-Za-z]{24}")  # a media id; what is none may be the name of a user
+_OF_SYNAPSE = re.compile("[A-Za-z]{24}")  # a media id; other text may be the name of a user
 _AFTERWARDS = "Users cannot open quarantined media until `synadmin media unquarantine`. Continue?"
 
 
@@ -51,8 +51,8 @@ _OF_USER = click.option(
 def quarantine(synapse: "Synapse", media: str, *, kind: Kind, old_path: bool) -> Record:
     """Make media unavailable without deleting it.
 
-    All that has the same content goes into quarantine with it. Of a room, that is what its unencrypted
-    events point to. What is protected stays available.
+    Media with the same content is quarantined, too. --room takes the media in the room's unencrypted events.
+    Protected media stays available.
 
     \b
     Examples:
@@ -150,9 +150,9 @@ def _(
 def protect(synapse: "Synapse", media: str) -> Record:
     """Protect local media from quarantine.
 
-    For stickers or a server's logo.
+    Use it for stickers or the logo of a server.
 
-    What is in quarantine already stays in it.
+    Media that is already quarantined stays quarantined.
 
     \b
     Examples:
@@ -194,7 +194,7 @@ def media_info(synapse: "Synapse", item: MediaId) -> "MediaInfo | None":
     """Return the details of a media item; None where this Synapse is too old.
 
     Raises:
-        NotFoundError: it knows no such item.
+        NotFoundError: there is no such item.
     """
     try:
         return synapse.media.get(*item).media_info
@@ -210,7 +210,7 @@ def require_local(synapse: "Synapse", item: MediaId, what: str) -> None:
     """Refuse a media item of another server.
 
     Raises:
-        RefusedError: it was not.
+        RefusedError: the item was uploaded to another server.
     """
     home = server_name_of(synapse.owner)
     if item.server_name != home:
@@ -218,7 +218,7 @@ def require_local(synapse: "Synapse", item: MediaId, what: str) -> None:
 
 
 def named_media(synapse: "Synapse", names: "Sequence[str]") -> str:
-    """Return an item with its type, size and uploader, where they are known; of several the number."""
+    """Return the name, type, size and uploader of one item, or the number of several."""
     if len(names) > 1:
         return MEDIA.counted(len(names))
     (name,) = names
@@ -251,7 +251,7 @@ def _quarantine_room(synapse: "Synapse", room: str, *, old_path: bool) -> Record
     # Raises where there is no such room; the request to come would answer with 0.
     synapse.rooms.get(RoomId(room))
     send = synapse.media.quarantine_in_room_old if old_path else synapse.media.quarantine_in_room
-    # The answer is the server's count of what it has done; to read back would take a request an item.
+    # The server's count is the result: reading back would take one request for each item.
     return {"num_quarantined": send(RoomId(room)).num_quarantined}
 
 

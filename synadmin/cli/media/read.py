@@ -57,14 +57,14 @@ def _(*, room: str | None, user: str | None, sort: tuple["MediaOrder | None", bo
 
 
 def media_in_room(synapse: "Synapse", room_id: RoomId) -> "Iterator[dict[str, Any]]":
-    """Return each item that the room's events point to, once.
+    """Yield the media in a room's events, each item once.
 
     Raises:
         NotFoundError: the server knows no such room.
     """
     uris_of = synapse.media.in_room(room_id)
     if not uris_of.local and not uris_of.remote:
-        # It answers the same for a room that it does not know.
+        # The server gives the same answer for an unknown room.
         synapse.rooms.get(room_id)
     for local, uris in ((True, uris_of.local), (False, uris_of.remote)):
         for uri in dict.fromkeys(uris):
@@ -93,7 +93,7 @@ def _user_columns(home: str) -> list[Column]:
 def show(synapse: "Synapse", media: str) -> object:
     """Show the details of a media item.
 
-    Its own, or a copy of another server's.
+    The item is local, or a cached copy from another server.
 
     \b
     Examples:
@@ -146,8 +146,8 @@ def quarantine_changes(
 ) -> None:
     """List changes of the quarantine, oldest first.
 
-    At the end it says on stderr how to ask for what comes after that. Synapse calls the list best-effort: a
-    change may be missing, or be there twice.
+    At the end it prints on stderr how to list later changes. Synapse calls the list best-effort: a change may
+    be missing or appear twice.
 
     \b
     Examples:

@@ -38,7 +38,7 @@ def join(
 ) -> Record:
     """Join local users to a room, or a user to several rooms.
 
-    Where a room is not public, you invite them first: you have to be in it, with the right to invite.
+    For a room that is not public, your account invites the users first. You must be in it and may invite.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ def join(
     try:
         joined = synapse.rooms.join(RoomId(room), user_id=user, via=servers).room_id
     except NotPermittedError as error:
-        # Synapse refuses the invitation of a user who is in the room.
+        # Synapse refuses to invite a user who is already in the room.
         if room in synapse.activity.joined_rooms(user).joined_rooms:
             return unchanged(f"already {_JOINED}", user_id=user, room_id=room, membership="join")
         error.hint = "you have to be in the room with the right to invite: see `synadmin room make-admin`"
@@ -99,8 +99,8 @@ def _(synapse: "Synapse", *, named: tuple[list[str], list[str]]) -> ChosenTarget
 def block(synapse: "Synapse", room_id: RoomId) -> Record:
     """Block rooms: local users cannot join them.
 
-    Who is in a room stays in it; `room delete --block` puts them out too. A room that the server does not
-    know can be blocked beforehand. `room show` shows whether a room is blocked.
+    Members stay in the room; `room delete --block` also removes them. You can block a room that the server
+    does not know yet. `room show` shows whether a room is blocked.
 
     \b
     Examples:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def require_speaker(caller: UserId, speaker: UserId, allow: "Reach") -> None:
-    """Refuse a user as whom no message can be sent.
+    """Refuse an announcement as a user that synadmin cannot act as.
 
     Raises:
         UsageError: the user is on another server, or acting as the user was not allowed.
@@ -37,7 +37,7 @@ def require_speaker(caller: UserId, speaker: UserId, allow: "Reach") -> None:
 
 
 def speaker_of(way: "Way", newcomer: "Synapse | None", move: "Move") -> "Callable[[], Synapse]":
-    """Return what opens the server as the new owner of a transfer sees it.
+    """Return a function that returns a client with the token of a transfer's new owner.
 
     Raises:
         UsageError: the new owner cannot send messages here.
@@ -61,7 +61,7 @@ def announce_transfers(
     speak: "Callable[[], Synapse] | None",
     text: str | None,
 ) -> "Iterator[RoomTransfer]":
-    """Announce in each room that the new owner has control now; one that was not changed hears nothing."""
+    """Announce in each changed room that the new owner has control now."""
     for room_transfer in room_transfers:
         if speak is None or text is None:
             yield room_transfer
@@ -91,7 +91,7 @@ def _announced_transfer(
 def announce_admin(
     invocation: Invocation, recovery: "Recovery", result: "Outcome", text: str | None
 ) -> "Outcome":
-    """Announce in a room that the target has control now; a room that was not changed hears nothing."""
+    """Announce in a changed room that the target has control now."""
     from synadmin.recovery.announce import announce
     from synadmin.recovery.outcome import StepTaken
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def _poll(synapse: "Synapse", delete_id: str) -> "DeletionStatus":
-    """Return how far a deletion is; where it failed, with the words of its task."""
+    """Return the status of a deletion; if it failed, with the error of its task."""
     from msgspec.structs import replace
 
     status = synapse.room_deletion.status(delete_id)
@@ -71,9 +71,8 @@ def delete(
 ) -> "str | Record":
     """Remove all local members from rooms and delete the rooms.
 
-    Users of other servers are not touched: for them the room goes on. What was removed cannot be brought
-    back. The server does the work by itself; this command waits for the end of it. Where an earlier
-    deletion made a new room, no second one is made.
+    Users of other servers stay: for them the room continues. A deletion cannot be undone. It runs on the
+    server; this command waits for its end. If an earlier deletion made a new room, no second one is made.
 
     --empty takes the rooms for which the server's statistics count no local member. The member list of each
     is read first, and again before its deletion. `synadmin room list --no-local-members` lists these rooms.
@@ -105,7 +104,7 @@ def delete(
     try:
         return synapse.room_deletion.delete(room_id, **options).delete_id
     except MatrixError as error:
-        # Also where an answer was lost, and the request was sent again.
+        # This also happens if an answer was lost, and the request was sent again.
         if "already in progress" not in error.reason:
             raise
         earlier = _find_deletion(synapse, room_id, "active", "scheduled")
@@ -131,7 +130,7 @@ def _(
     no_wait: bool,
 ) -> dict[str, Any]:
     if not (empty or room_id or source):
-        ROOMS.read((), None)  # says what is missing
+        ROOMS.read((), None)  # raises the error for missing rooms
     if empty and room_id:
         raise UsageError("--empty takes no rooms: leave out ROOM or --empty")
     contradictions = {
@@ -158,7 +157,7 @@ def _(
 
 @delete.select
 def _(synapse: "Synapse", *, empty: bool, invocation: "Invocation") -> ChosenTargets | None:
-    """Choose the rooms that no local user is joined to, and warn of local users who are invited to them."""
+    """Return the rooms that no local user is joined to; warn of local users who are invited to them."""
     if not empty:
         return None
     from synadmin.cli.room.selection import invited_to, without_local_members
@@ -241,13 +240,13 @@ def _(
 
 
 def _describe_room(synapse: "Synapse", room_id: RoomId) -> tuple[str, int]:
-    """Return a line about a room for the question, and how many local users are in it."""
+    """Return a line about a room for the question, and the number of its local members."""
     try:
         details = synapse.rooms.get(room_id)
     except NotFoundError as error:
         return f"  {room_id}: {error}", 0
     home = server_name_of(synapse.owner)
-    # The counts of the room's details are statistics, and may be off.
+    # The counts in the room's details are statistics, and may be wrong.
     try:
         members = synapse.rooms.members(room_id).members
     except NotFoundError:
@@ -259,10 +258,10 @@ def _describe_room(synapse: "Synapse", room_id: RoomId) -> tuple[str, int]:
 
 
 def _deleted_already(synapse: "Synapse", room_id: RoomId) -> Record | None:
-    """Return the record of a room that was deleted earlier; the server reports an unknown room as deleted.
+    """Return the record of a room that was deleted earlier; else None.
 
     Raises:
-        NotFoundError: the server does not know the room, nor an earlier deletion of it.
+        NotFoundError: the server does not know the room, and no earlier deletion of it.
     """
     try:
         synapse.rooms.get(room_id)
@@ -275,7 +274,7 @@ def _deleted_already(synapse: "Synapse", room_id: RoomId) -> Record | None:
 
 
 def _refuse_if_joined(synapse: "Synapse", room_id: RoomId) -> None:
-    """Refuse a room that is not empty any more.
+    """Refuse a room that is no longer empty.
 
     Raises:
         RefusedError: a local user has joined since the rooms were chosen.
@@ -294,7 +293,7 @@ def _find_deletion(synapse: "Synapse", room_id: RoomId, *states: str) -> "Deleti
 
 
 def _deletions(synapse: "Synapse", room_id: RoomId) -> "Sequence[DeletionStatus]":
-    """Return the deletions of the room in the last week: the server remembers no others."""
+    """Return the deletions of the room; the server keeps those of the last week."""
     try:
         return synapse.room_deletion.of_room(room_id).results
     except NotFoundError:
@@ -305,7 +304,7 @@ def _continue_deletion(room_id: RoomId, earlier: "DeletionStatus") -> "str | Rec
     """Return the result for a room whose earlier deletion made a new room.
 
     Raises:
-        RefusedError: that deletion failed.
+        RefusedError: the earlier deletion failed.
     """
     shut_down, new = earlier.shutdown_room, earlier.new_room_id
     if earlier.status == "failed":
@@ -326,10 +325,10 @@ def _read_back(
     options: "DeletionOptions",
     delete_id: str | None,
 ) -> "dict[str, Any]":
-    """Return the members for whom it was not done; the rest must be as requested.
+    """Check the room after a deletion; return the record of members that could not be removed.
 
     Raises:
-        NotAsAskedError: it is not.
+        NotAsAskedError: the room is not as requested.
     """
     from synadmin.recovery.observer import local_members
 
@@ -351,7 +350,7 @@ def _read_back(
 
 
 def _not_removed(shut_down: "RoomShutDown | None", delete_id: str | None) -> dict[str, Any]:
-    """Return the outcome where some members could not be removed or moved; else nothing."""
+    """Return the record of members that could not be removed or moved; empty where there are none."""
     failed = () if shut_down is None else shut_down.failed_to_kick_users
     if not failed:
         return {}
@@ -382,9 +381,9 @@ _STATUS_COLUMNS = (
 def delete_status(synapse: "Synapse", deletion: str, *, wait: bool, invocation: "Invocation") -> object:
     """Show the progress of a room deletion.
 
-    Takes the id of a deletion, or a room for all its deletions.
+    DELETION is the id of a deletion. For a room, all its deletions are shown.
 
-    The server remembers them for a week.
+    The server keeps them for a week.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Rooms in words, for the question about them."""
+"""Describe rooms for a question."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def describe_rooms(synapse: "Synapse", rooms: "Sequence[str]") -> str:
-    """Return of one room its name, id and members, the id alone if it is unknown; of several their number."""
+    """Return the name, id and member count of one room (only the id if unknown), or the number of several."""
     if len(rooms) > 1:
         return ROOMS.counted(len(rooms))
     (room,) = rooms

@@ -31,7 +31,7 @@ def forward_extremities(synapse: "Synapse", room_id: "RoomId") -> Record:
 
     These are the events that no other event follows. --clear keeps only the newest.
 
-    One is usual. Where there are dozens, the room is slow: each new event has to bring them together.
+    One is normal. Dozens make a room slow, because each new event has to join them.
 
     \b
     Examples:

@@ -61,8 +61,8 @@ def purge_history(
 ) -> "str | Record":
     """Delete the older events of rooms from the database.
 
-    The rooms themselves, their state and their newest event stay. Other servers keep what they have, and
-    this one may fetch it from them again when a user scrolls up.
+    The rooms, their state and their newest event stay. Other servers keep their copies. This server may fetch
+    the events from them again when a user scrolls up.
 
     \b
     Examples:
@@ -79,7 +79,7 @@ def purge_history(
     except NotFoundError:
         if isinstance(before, str):
             raise
-        # The server answers the same for a room that it does not know.
+        # The server gives the same answer for an unknown room.
         synapse.rooms.get(room_id)
         return unchanged(f"nothing is older than {local_time(before)}")
 
@@ -111,7 +111,7 @@ def _(
     before: int | str,
     delete_local_events: bool,
 ) -> Record:
-    del room_id, status  # Synapse does not say how many events there were
+    del room_id, status  # Synapse does not report the number of events
     moment = local_time(before) if isinstance(before, int) else before
     kept = (
         "the state of the room" if delete_local_events else "events of local users and the state of the room"
@@ -125,7 +125,7 @@ def _(
 def purge_status(synapse: "Synapse", purge_id: str, *, wait: bool, invocation: "Invocation") -> object:
     """Show the progress of a history purge.
 
-    The server remembers it for a week.
+    The server keeps it for a week.
 
     \b
     Examples:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from synadmin.power.level_changes import Edit
     from synadmin.power.levels import PowerLevels
     from synadmin.recovery.change_levels import EditPlan
-# Repeated from synadmin.power.level_changes, which is not loaded for --help; a test compares them.
+# A copy from synadmin.power.level_changes, which --help does not load; a test compares them.
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
 
 _OLD_NAME = renamed("--last", "--leave-rooms", is_flag=True)
 
 
 class _Options(TypedDict):
-    """The options that both commands have."""
+    """The options of both commands."""
 
     allow: str | None
     leave_rooms: bool
@@ -80,10 +80,10 @@ def set_power(
 ) -> int:
     """Change power levels in a room.
 
-    A local user with enough power sends the change; all other levels stay as they are.
+    A local user with enough power sends the change. Other levels do not change.
 
-    Shows what changes and who can do less afterwards, and asks. A change that would lock out
-    all users is refused.
+    Shows the changes, and the users who lose abilities, and asks. A change that would lock out all users is
+    refused.
 
     \b
     Examples:
@@ -132,10 +132,10 @@ def demote(
 ) -> int:
     """Lower a user's power level in a room.
 
-    A user who stands above does it, or the user itself.
+    A user with a higher level sends the change, or the user itself.
 
-    Lowering oneself is always allowed, so --allow impersonate takes power from any local user. A user of
-    another server with as much power as yours keeps it: the rules of Matrix do not allow to lower it.
+    Users can always lower their own level, so --allow impersonate works for every local user. You cannot
+    lower a user of another server with the same level as yours: the rules of Matrix forbid it.
 
     \b
     Examples:
@@ -170,7 +170,7 @@ def _edit(
         edit = edit_at(server_name_of(synapse.owner))
         room_id = room_id_of(synapse, room)
         if not dry_run:
-            recovery.revert_crashed_runs()  # before looking: what a crash has left may be in the way
+            recovery.revert_crashed_runs()  # first: changes that a crash has left may cause a refusal
         view = change_levels.view_to_edit(recovery.observer, room_id)
         if lowering:
             edit = _lowering(view.levels, edit)
@@ -220,10 +220,10 @@ def _write(invocation: Invocation, output: Output, record: dict[str, Any], outco
 
 
 def _lowering(levels: "PowerLevels", edit: "Edit") -> "Edit":
-    """Return the edit with level 0 in place of a default level that gives control.
+    """Return the edit, with level 0 where the default level gives control.
 
     Raises:
-        UsageError: the user's level is lower already.
+        UsageError: the user's level is already lower.
     """
     from synadmin.power.level_changes import Edit
 
@@ -238,14 +238,14 @@ def _lowering(levels: "PowerLevels", edit: "Edit") -> "Edit":
 
 
 def _command(room_id: RoomId, edit: "Edit", options: list[str], *, lowering: bool = False) -> list[str]:
-    """Return the command line that makes the edit; ``lowering``: only where it lowers a level."""
+    """Return the command line for the edit; ``lowering``: use ``room demote`` where possible."""
     level_of = list[str]()
     for user, level in edit.users.items():
         if lowering or level is None:
             return ["room", "demote", room_id, user, *option_words(to=level), *options]
         level_of = [user, str(level)]
     levels = option_words(event=[*edit.events.items()], default=[*edit.named.items()])
-    # Behind the dashes nothing is an option: a level may be less than zero.
+    # After the dashes, no word is an option: a level may be negative.
     return ["room", "set-power", *options, *levels, "--", room_id, *level_of]
 
 
@@ -293,7 +293,7 @@ def _record(planned: "EditPlan", *, dry_run: bool, lowering: bool) -> dict[str, 
 
 
 def _control_kept(planned: "EditPlan") -> str:
-    """Return a sentence that names a user who still has control after the edit; empty where none has."""
+    """Return a sentence about a user who still has control after the edit; empty where none has."""
     from synadmin.power.level_changes import edited
 
     after = edited(planned.view, planned.edit)
@@ -302,7 +302,7 @@ def _control_kept(planned: "EditPlan") -> str:
 
 
 def _refused(synapse: "Synapse", room_id: RoomId, error: WouldLoseControlError) -> dict[str, Any]:
-    """Return the record of a room that would be left without control of this server."""
+    """Return the record of a room that no local user would control after the edit."""
     from synadmin.recovery.outcome import room_record
 
     return {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from synadmin.recovery.outcome import Outcome
 
     _Command = Callable[..., list[str]]
-_FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
+_FEW = 3  # the most rooms that Synapse's default rate limits allow without a wait
 _LONGEST_WAIT = 3600.0  # seconds, with --keep-rate-limits
 
 
@@ -70,9 +70,9 @@ def make_admin(
 ) -> int:
     """Regain control of rooms through a local user with power.
 
-    Reads levels, members and accounts, shows a plan and asks. Then carries it out, joins the room if you
-    are to have control, and reads back what the room holds. A room that cannot be regained this way is
-    refused before anything is changed, with the reason.
+    Reads levels, members and accounts, shows a plan and asks. Then it carries out the plan, joins the room if
+    you get control, and checks the result. A room that cannot be regained this way is refused with the
+    reason, before anything is changed.
 
     ROOM is a room id, an alias, or the name of one room. Put it in single quotes.
 
@@ -115,7 +115,7 @@ def make_admin(
 def _goal(
     user: str | None, promoter: str | None, *, allow: str | None, join: bool, announces: bool
 ) -> "Callable[[UserId], Goal]":
-    """Check the users, and return a function from the owner of the token to the goal."""
+    """Check the users, and return a function that returns the goal for the owner of the token."""
     from synadmin.power.room import Goal, Reach
 
     for name in (user, promoter):
@@ -155,7 +155,7 @@ def _servers(via: "Sequence[str]") -> tuple[str, ...]:
     """Return the servers to join through, checked.
 
     Raises:
-        UsageError: it is a user: an earlier version named the one who grants so.
+        UsageError: it is a user: in an earlier version, the option named the promoter.
     """
     user = next((name for name in via if name.startswith("@")), None)
     if user is not None:
@@ -172,7 +172,7 @@ def _command(
     keep: bool,
     allow: "Reach | None" = None,
 ) -> list[str]:
-    """Return the command line that continues this run, or one with a wider ``--allow``."""
+    """Return the command line that continues this run, or a command line with a wider ``--allow``."""
     options = option_words(
         user=goal.target,
         yes=True,
@@ -201,7 +201,7 @@ def _carry_out(
     lifts: bool,
     announce: str | None,
 ) -> "Iterator[Outcome]":
-    """Carry out plan after plan; the rate limits are lifted from the first one on."""
+    """Carry out the plans one by one; the rate limits are lifted before the first change."""
     from synadmin.cli.room.announce import announce_admin
     from synadmin.recovery.make_admin import InterruptedRun, TokenEndedError
 
@@ -227,10 +227,10 @@ def _ask_about(
     total: int,
     lifts: bool,
 ) -> "tuple[list[Preview], bool]":
-    """Show the plans, those that are refused first, and ask.
+    """Show the plans, refused rooms first, and ask.
 
     Returns:
-        The plans where the answer is yes, and whether all their steps were shown.
+        The plans, and whether all their steps were shown.
     """
     from synadmin.cli.outcomes import Outcomes
     from synadmin.cli.progress import progress
@@ -262,7 +262,7 @@ def _ask_about(
 
 
 def _count(outcome: "Outcome", outcomes: "Outcomes") -> None:
-    """Count a room; one that the target has control of already is unchanged."""
+    """Count a room; it is unchanged if the target already has control of it."""
     kind = "unchanged" if outcome.outcome == "done" and not outcome.steps else outcome.outcome
     allow = str(outcome.reach) if kind == "refused" and outcome.reach else None
     outcomes.add(kind, allow=allow, names=[outcome.room, outcome.room_id or ""])
@@ -280,7 +280,7 @@ def _report(
 ) -> int:
     """Print each room as it is finished, then the summary; return the exit code.
 
-    The steps that would regain a refused room are left out where they were shown before the question.
+    For a refused room, the steps that would regain it are not printed again after the question.
     """
     from synadmin.cli.outcomes import Outcomes
     from synadmin.cli.room.outcome_text import outcome_text

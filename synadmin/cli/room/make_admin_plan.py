@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def kept_to_plan(plan: SavedPlan | None, previews: "Iterable[Preview]") -> "Iterator[Preview]":
-    """Yield what was looked at; a room that is not as in the plan is refused. One that is done stays done."""
+    """Yield the previews; a room that differs from the plan is refused, unless it is done."""
     for preview in previews:
         yield preview if plan is None else _compared(plan, preview)
 
@@ -43,12 +43,12 @@ def planned_results(
     command: "Callable[[Sequence[str]], list[str]]",
     file: str | None,
 ) -> "Iterator[Outcome]":
-    """Yield the results of a dry run; at the end the plan is saved, where a file was named.
+    """Yield the results of a dry run; at the end, save the plan to the file, if there is one.
 
     Args:
-        previews: the rooms that were looked at.
-        command: makes the command line for rooms.
-        file: where the plan is saved.
+        previews: the previews of the rooms.
+        command: returns the command line for rooms.
+        file: the file for the plan.
     """
     plan = SavedPlan.begin(synapse.owner, invocation.reason)
     for preview in previews:

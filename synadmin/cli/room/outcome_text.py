@@ -14,12 +14,12 @@ _WHERE = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": 
 
 
 def outcome_text(outcome: "Outcome", *, with_steps: bool = True, hint: str | None = None) -> str:
-    """Return the outcome as a few lines of text, safe to be shown.
+    """Return the outcome as lines of safe text.
 
     Args:
         outcome: the outcome of the room.
-        with_steps: with the steps that would regain a room that is refused.
-        hint: the command that takes these steps.
+        with_steps: whether to add the steps that would regain a refused room.
+        hint: the command that carries out these steps.
     """
     lines = [room_heading(outcome.room_id or outcome.room, outcome.details)]
     if outcome.outcome == "planned":
@@ -38,7 +38,7 @@ def outcome_text(outcome: "Outcome", *, with_steps: bool = True, hint: str | Non
 
 
 def planned_room(outcome: "Outcome", hint: str | None) -> PlannedRoom:
-    """Return the outcome as it stands in a plan of rooms, with the command that would regain the room."""
+    """Return the outcome as a room of a plan, with the command that would regain the room."""
     details = outcome.details
     note = counted(len(outcome.steps), "step") if outcome.outcome == "planned" else outcome.reason
     return PlannedRoom(
@@ -52,7 +52,7 @@ def planned_room(outcome: "Outcome", hint: str | None) -> PlannedRoom:
 
 
 def room_heading(room: str, details: "RoomDetails | None") -> str:
-    """Return the line that a plan or an outcome of a room begins with: its name, its id, its version."""
+    """Return the heading of a room in a plan or an outcome: its name, id and version."""
     if details is None:
         return room
     name = details.name or details.canonical_alias

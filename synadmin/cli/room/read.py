@@ -44,7 +44,7 @@ _LIST_COLUMNS = (
     Column("canonical_alias", title="alias", shown=False),
     Column("joined_members", title="members", right=True),
     Column("joined_local_members", title="local", right=True),
-    # Of a room's id and name nothing is to be cut off for the rest.
+    # Not in the table by default, so that the room's id and name are not cut off.
     Column("version", right=True, shown=False),
     Column("join_rules", title="join rule", shown=False),
     Column("creator", shown=False),
@@ -130,7 +130,7 @@ def _(*, search: str | None, public: bool | None, empty: bool | None) -> dict[st
 def show(synapse: "Synapse", room_id: RoomId) -> object:
     """Show the details of a room.
 
-    Also the local users who have control of it.
+    The details include the local users with control of the room.
 
     \b
     Examples:
@@ -230,7 +230,7 @@ def _explain_power(record: dict[str, Any], output: Output) -> None:
 
     output.write(record["users"], _POWER_COLUMNS)
     if not record["users"]:
-        click.echo("No user has a level of their own.")
+        click.echo("No user has a separate power level.")
     not_asked = sum(user["account"] == NOT_ASKED for user in record["users"])
     if not_asked:
         click.echo(f"\nThe accounts of {counted(not_asked, 'user')} were not read: -o json shows them.")

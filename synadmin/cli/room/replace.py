@@ -46,7 +46,7 @@ _COLUMNS = (
     Column("aliases"),
     Column("delete_id", shown=False),
 )
-_AWAITED = 10.0  # seconds in which the server names the new room, unless it is very busy
+_AWAITED = 10.0  # seconds in which the server usually names the new room
 _STEP = 0.05
 
 
@@ -90,12 +90,12 @@ def replace(
 
     Use this where the room cannot be regained.
 
-    All users of this server are put out of the old room and into a new one, and the addresses lead there.
-    Messages stay behind: the old room's history is kept in the database, but it is no longer in the
-    list of rooms. Users of other servers are not moved: for them the old room goes on without you.
+    All local users are removed from the old room and joined to a new one. The aliases then point to the new
+    room. Messages are not moved: the history of the old room stays in the database, but the room is no longer
+    in the list of rooms. Users of other servers are not moved: for them the old room continues.
 
-    If the room itself can be regained, this is refused, with the command for it. What is done cannot be
-    undone, so the room's name is to be typed, or to be given with --confirm; --yes is not enough.
+    If the old room can be regained, the replacement is refused with the command to regain it. A replacement
+    cannot be undone, so you type the room, or give it with --confirm; --yes is not enough.
 
     \b
     Examples:
@@ -118,7 +118,7 @@ def replace(
             ask_block = block is None and not yes
             options = _confirmed(invocation, planned, options, room, given=given, ask_block=ask_block)
             with recovery.lock(room_id):
-                # Where another run has begun since, this one continues it: there is one new room.
+                # If another run has begun meanwhile, this run continues it: there is only one new room.
                 recovery.observer.forget_all()
                 planned = plan_replacement(recovery.observer, room_id, options, invocation.settings.journal)
                 if planned.outcome != "refused":
@@ -133,10 +133,10 @@ def replace(
 
 
 def _local_user(synapse: "Synapse", admin: str) -> UserId:
-    """Return the id of the user who is to control the new room.
+    """Return the id of the new room's admin.
 
     Raises:
-        UsageError: it is a user of another server.
+        UsageError: the user is on another server.
     """
     home = server_name_of(synapse.owner)
     chosen = parse_user_id(admin, home=home)
@@ -214,7 +214,7 @@ def _carry_out(
 
 @dataclass
 class _DeletionWatcher:
-    """Follows the deletion, and closes the new room as soon as its id is known."""
+    """Waits for the deletion, and makes the new room private as soon as its id is known."""
 
     recovery: "Recovery"
     planned: "Replacement"
@@ -226,7 +226,7 @@ class _DeletionWatcher:
         """Wait for the end of the deletion.
 
         Raises:
-            SynadminError: the end is not known, or the server gave up; the message says what holds now.
+            SynadminError: the deletion failed, or its end is not known; the message has the current state.
         """
         what = f"moving the users of {self.planned.room_id}"
         try:
@@ -243,7 +243,7 @@ class _DeletionWatcher:
             raise
 
     def _poll(self) -> "DeletionStatus":
-        """Ask how far it is, at first until the new room is named: it is public until it is closed here."""
+        """Return the status. The first call waits for the id of the new room, which is public at first."""
         until = time.monotonic() + (0 if self.is_awaited else _AWAITED)
         while True:
             status = self.recovery.synapse.room_deletion.status(self.planned.delete_id or "")
@@ -260,12 +260,12 @@ class _DeletionWatcher:
 
         self.new = new
         if new is not None:
-            # What fails here is tried again, or reported, at the end.
+            # A failure here is tried again, or reported, at the end.
             with suppress(SynadminError):
                 secure(self.recovery, self.planned, self.options, new)
 
     def _state_now(self) -> str:
-        """Return the state now; without an answer, the new room is read from the list of tasks."""
+        """Return the current state; if the new room is not known, it is read from the list of tasks."""
         from synadmin.recovery.new_room import describe_new_room
 
         if self.new is None:
@@ -279,7 +279,7 @@ class _DeletionWatcher:
 def _allowed_command(
     invocation: Invocation, planned: "Replacement", options: "ReplaceOptions", given: str | None
 ) -> str | None:
-    """Return the command that would replace a refused room; None where its message has a better one."""
+    """Return the command that would replace a refused room; None where the message has a better command."""
     from dataclasses import replace as changed
 
     from synadmin.power.room import Reach
@@ -295,7 +295,7 @@ def _allowed_command(
 
 
 def _command(planned: "Replacement", options: "ReplaceOptions", confirm: str | None) -> list[str]:
-    """Return the command line that continues this run: it makes no second new room."""
+    """Return the command line that continues this run without a second new room."""
     words = option_words(
         admin=options.admin,
         confirm=confirm,
@@ -311,7 +311,7 @@ def _command(planned: "Replacement", options: "ReplaceOptions", confirm: str | N
 
 
 def _replacement_text(replacement: "Replacement", hint: str | None) -> str:
-    """Return the plan or result of a room as a few lines of text, safe for a terminal."""
+    """Return the plan or result of a room as lines of safe text."""
     details, done = replacement.details, replacement.control
     name = f"{safe_text(details.name)}: " if details and details.name else ""
     version = f" (room version {details.version})" if details and details.version else ""

@@ -28,21 +28,21 @@ def rooms_of_member(
     empty: bool | None,
     at_once: int,
 ) -> list[Room]:
-    """Return the rooms that a user is joined to, also those that the server's list lacks.
+    """Return the rooms that a user is joined to, also rooms that are missing in the server's list.
 
     Args:
         member: a user id or a localpart.
         search: as in the server's list: part of a name or an alias, or a whole room id.
-        public: only rooms in the room directory, or only others.
-        empty: only rooms without joined members by the statistics, or only others.
-        at_once: how many rooms are asked for at the same time.
+        public: only rooms in the room directory, or only rooms not in it.
+        empty: only rooms without joined members by the statistics, or only rooms with members.
+        at_once: the number of rooms to read at the same time.
 
     Raises:
         NotFoundError: there is no such account on this server.
     """
     user_id = any_user_id_of(synapse, member)
     if server_name_of(user_id) == server_name_of(synapse.owner):
-        account_of(synapse, user_id)  # a user that does not exist would be in no room
+        account_of(synapse, user_id)  # raises for a user that does not exist
 
     def details(room_id: RoomId) -> Room | None:
         try:
@@ -62,13 +62,13 @@ def rooms_of_member(
 
 
 def _is_found(room: Room, search: str) -> bool:
-    """Whether the server's search finds a room."""
+    """Whether a room matches a search as on the server."""
     alias = (room.canonical_alias or "").removeprefix("#").partition(":")[0]
     return search == room.room_id or any(search.lower() in text.lower() for text in (room.name or "", alias))
 
 
 def rooms_of_space(invocation: "Invocation", synapse: "Synapse", space: str) -> tuple[RoomId, ...]:
-    """Return a space and all rooms below it, and name those that this server is not in."""
+    """Return a space and all rooms below it; print the rooms that this server is not in."""
     rooms = rooms_in_space(synapse, room_id_of(synapse, space))
     for room_id in rooms.elsewhere:
         invocation.warn(f"{room_id} is in the space, but this server is not in it: left out.")
@@ -76,7 +76,7 @@ def rooms_of_space(invocation: "Invocation", synapse: "Synapse", space: str) -> 
 
 
 def in_order(rooms: Iterable[Room], field: str, *, descending: bool) -> list[Room]:
-    """Return rooms sorted by a field; those without it come last."""
+    """Return rooms sorted by a field; rooms without the field are last."""
     found: list[tuple[Any, RoomId, Room]] = []
     others: list[Room] = []
     for room in rooms:
@@ -92,7 +92,7 @@ def in_order(rooms: Iterable[Room], field: str, *, descending: bool) -> list[Roo
 def without_local_members(synapse: "Synapse", rooms: Iterable[Room], *, at_once: int) -> Iterator[Room]:
     """Yield the rooms that no local user is joined to.
 
-    The member list is read of each room for which the server's statistics count no local member, or nothing.
+    The member list is read for each room without a local member in the server's statistics.
     """
 
     def has_none(room: Room) -> bool:
@@ -109,8 +109,8 @@ def without_local_members(synapse: "Synapse", rooms: Iterable[Room], *, at_once:
 def invited_to(synapse: "Synapse", room_id: RoomId) -> list[UserId] | None:
     """Return the local users who are invited to a room that no local user is joined to.
 
-    The server has no current state of such a room: the invitations are those at its last event. An invitation
-    that came from another server since then is not seen.
+    The server has no current state of such a room: the invitations are those at its last event. A later
+    invitation from another server is missing.
 
     Returns:
         The users; None where the server has no event of the room.
@@ -130,14 +130,14 @@ def invited_to(synapse: "Synapse", room_id: RoomId) -> list[UserId] | None:
 
 
 def controllers_of(synapse: "Synapse", room_id: RoomId) -> list[UserId] | None:
-    """Return the joined local users with control; None where the server has no state of the room any more."""
+    """Return the joined local users with control; None where the server no longer has the room's state."""
     with suppress(MatrixError):
         return list(control_of(Observer(synapse), room_id).controllers)
     return None
 
 
 def with_control(synapse: "Synapse", rooms: Iterable[Room], *, at_once: int) -> Iterator[dict[str, Any]]:
-    """Yield the records of rooms with who of this server has control of each: three requests a room."""
+    """Yield the records of rooms with their local users with control; this takes three requests a room."""
     return side_by_side(
         lambda room: {**room.as_sent(), "controllers": controllers_of(synapse, room.room_id)},
         rooms,

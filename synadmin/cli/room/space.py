@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def tree(rooms: Sequence[Mapping[str, Any]], root: str, *, max_depth: int | None = None) -> Iterator[str]:
-    """Draw the rooms of a hierarchy, a line each.
+    """Yield a tree of the rooms of a hierarchy, one line for each room.
 
-    A room that several spaces have stands under each of them, but what is in it only once.
+    A room of several spaces is below each of them. Its own rooms are shown only once.
 
     Args:
         rooms: as the server sent them.
         root: the space to begin with.
-        max_depth: how far down they were asked for.
+        max_depth: the depth of the request.
     """
     known = {room["room_id"]: room for room in rooms}
     opened: set[str] = set()
-    # Not by recursion: spaces may be of any depth.
+    # Without recursion: spaces may be nested to any depth.
     waiting = [(root, 0, "", "")]
     while waiting:
         room_id, depth, lead, below = waiting.pop()
@@ -53,7 +53,7 @@ def tree(rooms: Sequence[Mapping[str, Any]], root: str, *, max_depth: int | None
 
 
 def _children(room: Mapping[str, Any]) -> list[str]:
-    # Each once: a hostile space cannot be made to name one twice, but a server's bug could.
+    # Each room once: a bug of the server could return a room twice.
     return list(dict.fromkeys(child["state_key"] for child in room.get("children_state", ())))
 
 
@@ -95,7 +95,7 @@ def hierarchy(
 ) -> None:
     """Show a space and its rooms as a tree.
 
-    Rooms without a local user are shown by their id alone.
+    For a room without a local user, only the id is shown.
 
     \b
     Examples:

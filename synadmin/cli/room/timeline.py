@@ -20,7 +20,7 @@ _LARGEST_PAGE = 500
 
 
 def event_text(event: Mapping[str, Any]) -> object:
-    """Return what an event says, for a person: the text where it has one, else its content."""
+    """Return the text of an event; its content where it has no text."""
     content = event.get("content")
     body = content.get("body") if isinstance(content, Mapping) else None
     if isinstance(body, str):
@@ -74,7 +74,7 @@ def messages(
 ) -> object:
     """List the events of a room, newest first.
 
-    You need not be in the room. What is encrypted stays so.
+    You do not have to be in the room. Encrypted events stay encrypted.
 
     \b
     Examples:
@@ -113,9 +113,9 @@ def context(
 ) -> None:
     """Show the events before and after an event.
 
-    Useful for an event that was reported.
+    Use it for an event that was reported.
 
-    -o json has the room's state at that time too, and tokens for `room messages`.
+    -o json also has the room's state at that time, and tokens for `room messages`.
 
     \b
     Examples:

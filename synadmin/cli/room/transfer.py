@@ -42,14 +42,14 @@ if TYPE_CHECKING:
     _AsText = Callable[[RoomTransfer], str]
 _ALLOWED_BY: dict[
     str, tuple[str, dict[str, object]]
-] = {  # by the reason of a refusal: the option that a message names where it helps
+] = {  # by the reason of a refusal: the option that would help
     "needs-impersonate": ("--allow", {"allow": "impersonate"}),
     "needs-reactivate": ("--allow", {"allow": "reactivate"}),
     "would-lose-control": ("--leave-rooms", {"leave_rooms": True}),
 }
-_FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
-_POLL = 1.0  # seconds between the first two looks whether the new owner has come in ...
-_LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to read the invitation
+_FEW = 3  # the most rooms that Synapse's default rate limits allow without a wait
+_POLL = 1.0  # seconds between the first two checks whether the new owner has joined ...
+_LONGEST_POLL = 20.0  # ... and the longest pause: a person may have to read the invitation first
 
 
 @click.command(cls=Command)
@@ -131,7 +131,7 @@ def transfer(
             return _report(invocation, planned, move, output, as_text, total=len(planned), dry_run=True)
         _begin(invocation, way, planned, move, None if yes else as_text)
         accept = None if newcomer is None else accepting(newcomer, [server_name_of(move.old)])
-        handed = hand_over(way, planned, move, accept=accept, pause=_waiting(invocation, wait / 1000, move))
+        handed = hand_over(way, planned, move, accept=accept, pause=_waiter(invocation, wait / 1000, move))
         handed = announce_transfers(invocation, handed, move, speak, announce)
         return _report(invocation, handed, move, output, as_text, total=len(planned))
 
@@ -171,7 +171,7 @@ def _parse_new_owner(text: str) -> UserId:
     """Return the new owner's user id.
 
     Raises:
-        UsageError: it is none; a localpart does not say which server the account is on.
+        UsageError: it is not a user id; a localpart does not name the server.
     """
     if text and not text.startswith("@") and ":" not in text and "@" not in text:
         message = f"--to {text!a} does not say which server the new owner is on"
@@ -180,10 +180,10 @@ def _parse_new_owner(text: str) -> UserId:
 
 
 def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -> list[str]:
-    """Return the rooms that the command line and a file name.
+    """Return the rooms from the command line and the file.
 
     Raises:
-        UsageError: there is none, or --from names a user, as in an earlier version.
+        UsageError: there are no rooms, or --from names a user, as in an earlier version.
     """
     if source is not None and source.startswith("@"):
         raise UsageError(f"--from takes a file of rooms; the old owner is --old-owner {source}")
@@ -230,16 +230,16 @@ def _rooms_in_space(
 def _new_owner(
     invocation: Invocation, stack: ExitStack, profile: str | None, move: "Move"
 ) -> "Synapse | None":
-    """Return the new owner's homeserver with the token of a profile; None where none was named.
+    """Return a client with the new owner's token from a profile; None where no profile was named.
 
     Raises:
-        SettingsError: the profile holds no token, or the token of another user.
+        SettingsError: the profile has no token, or the token of another user.
     """
     from synadmin import settings
 
     if profile is None:
         return None
-    # What the environment says is about the old homeserver.
+    # The settings of the environment are for the old homeserver.
     other = Invocation(profile=profile, quiet=invocation.quiet, verbose=invocation.verbose)
     other.settings = settings.of_profile(profile)
     other.journal = invocation.journal
@@ -276,8 +276,8 @@ def _method(
     return AsAdmin(recovery, move, reach)
 
 
-def _waiting(invocation: Invocation, seconds: float, move: "Move") -> "Callable[[int], bool]":
-    """Return what waits for the new owner, until the time is up."""
+def _waiter(invocation: Invocation, seconds: float, move: "Move") -> "Callable[[int], bool]":
+    """Return a function that waits for the new owner, up to the time limit."""
     end = time.monotonic() + seconds
     interval = _POLL
     reported = False
@@ -373,7 +373,7 @@ def _report(
 
 
 def _count(room_transfer: "RoomTransfer", outcomes: Outcomes) -> None:
-    # The new owner has yet to join: 0 would say that all is done.
+    # The new owner has not joined yet, so the exit code must not be 0.
     code = EXIT_PARTLY if room_transfer.outcome == "pending" else None
     outcomes.add(room_transfer.outcome, code, names=[room_transfer.room])
 

@@ -24,7 +24,7 @@ _COMMANDS = {
     "Moderation": {
         "suspend": ("state:suspend", "Suspend accounts: they can read, but send nothing."),
         "unsuspend": ("state:unsuspend", "End suspensions."),
-        "shadow-ban": ("state:shadow_ban", "Shadow-ban users: they reach nobody and do not see it."),
+        "shadow-ban": ("state:shadow_ban", "Shadow-ban users: only they see their own messages."),
         "lift-shadow-ban": ("state:lift_shadow_ban", "Lift shadow-bans."),
         "redact": ("redact:redact", "Redact the messages of users."),
         "redact-status": ("redact:redact_status", "Show the progress of a redaction, and its failures."),

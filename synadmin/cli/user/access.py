@@ -52,7 +52,7 @@ def password(synapse: "Synapse", user_id: "UserId", *, keep_devices: bool) -> Re
         return _set_password(account, new, keep_sessions=keep_devices)
     synapse.users.reset_password(user_id, new, logout_devices=not keep_devices)
     left = synapse.devices.list(user_id).total
-    # The session that asks for it stays.
+    # The session of this run stays.
     return _password_set(user_id, left, keep_sessions=keep_devices or user_id == synapse.owner)
 
 
@@ -69,7 +69,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, keep_devices: bool) -> str |
 
 
 def _set_password(account: "MasAccount", new: str, *, keep_sessions: bool) -> Record:
-    """Set the password at MAS, which ends no session, and end them."""
+    """Set the password in MAS, then end the sessions, which MAS does not do itself."""
     from synadmin.recovery.mas_account import end_session
 
     account.mas.users.set_password(account.record.id, new)
@@ -101,8 +101,8 @@ def admin() -> None:
 def show_admin(synapse: "Synapse", user_id: "UserId") -> object:
     """Check whether a user is a server admin.
 
-    `synadmin user list --admins` lists all. Under the Matrix Authentication Service `sessions` counts the
-    sessions that have admin rights now.
+    `synadmin user list --admins` lists all server admins. With the Matrix Authentication Service, `sessions`
+    is the number of sessions with admin rights.
 
     \b
     Examples:
@@ -145,8 +145,8 @@ def _(_: "Synapse", users: "list[UserId]") -> str:
 def revoke(synapse: "Synapse", user_id: "UserId") -> Record:
     """Revoke server admin rights.
 
-    The server lets no admin revoke their own. Under the Matrix Authentication Service the sessions that
-    have admin rights end.
+    You cannot revoke your own rights. With the Matrix Authentication Service, the sessions with admin rights
+    end.
 
     \b
     Examples:
@@ -205,8 +205,8 @@ def login(synapse: "Synapse", user_id: "UserId", *, expiry: int | None, invocati
 
     Prints the token, and nothing else, on standard output.
 
-    It can do everything in the user's name. It makes no device, and is not seen by the user
-    among their sessions. It is written down nowhere: neither in the journal nor in a profile.
+    With the token you can do everything as the user. It has no device, so the user does not see it among
+    their sessions. synadmin stores it neither in the journal nor in a profile.
 
     \b
     Examples:
@@ -234,7 +234,7 @@ def _(_: "Synapse", users: "list[UserId]", *, expiry: int | None) -> str:
 
 
 def _token(synapse: "Synapse", user_id: "UserId", expiry: int | None, invocation: Invocation) -> Record:
-    """Return a token to act as a user; under MAS it is that of a personal session."""
+    """Return a token to act as a user; with MAS it is the token of a personal session."""
     account = account_in_mas(synapse, user_id)
     if account is None:
         return synapse.users.login(user_id, valid_until_ms=expiry).as_sent()
@@ -251,7 +251,7 @@ def _token(synapse: "Synapse", user_id: "UserId", expiry: int | None, invocation
 
 
 def _check_token(synapse: "Synapse", acting: "Synapse", user_id: "UserId", session: str | None) -> None:
-    """End a new token that is not what was asked for."""
+    """Check a new token; end it and raise an error where it does not act as the user."""
     try:
         if acting.client_server.whoami().user_id == user_id:
             return
@@ -280,14 +280,14 @@ def validity(
 ) -> Record:
     """Set when accounts expire.
 
-    Works on a server with account_validity switched on.
+    The server must have account_validity in its configuration.
 
     \b
     Examples:
         synadmin user validity alice --until 2027-12-31
         synadmin user validity --from members.txt
     """
-    # Looked at first: the server would keep the date of an account that does not exist.
+    # Checked first: the server would store a date for an account that does not exist.
     synapse.users.get(user_id)
     try:
         answer = synapse.users.renew_validity(
@@ -316,9 +316,9 @@ def cross_signing_reset(synapse: "Synapse", user_id: "UserId") -> Record:
 
     For ten minutes they can do it without signing in again.
 
-    For a user who has lost the recovery key, where the Matrix Authentication Service keeps the
-    accounts; elsewhere Synapse asks for their password anyway. Exit code 4 where they have no such
-    keys.
+    Use it for a user who has lost the recovery key, where the Matrix Authentication Service manages the
+    accounts. Without that service, Synapse asks for the user's password instead. Exit code 4: the user has
+    no such keys.
 
     \b
     Examples:

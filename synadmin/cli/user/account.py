@@ -40,7 +40,7 @@ _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 
 
 def _pairs(*names: str, metavar: str, help_: str) -> Callable[[F], F]:
-    """Give a command a repeatable option with two values."""
+    """Add a repeatable option with two values to a command."""
     return click.option(*names, nargs=2, type=str, multiple=True, metavar=metavar, help=help_)
 
 
@@ -80,9 +80,9 @@ def create(
 ) -> Record:
     """Create accounts.
 
-    An account that exists is refused; with --modify it is changed. An account without a password is
-    signed in to by single sign-on, or after `synadmin user password`. Where the Matrix Authentication
-    Service manages the accounts, they are created there.
+    An existing account is refused; with --modify it is changed. The user of an account without a password
+    signs in by single sign-on, or after `synadmin user password`. Where the Matrix Authentication Service
+    manages the accounts, they are created there.
 
     --from takes a user on each line, or CSV or NDJSON with these columns: name, displayname, email,
     password, admin (true or false). Another column is refused.
@@ -121,7 +121,7 @@ def _(
         user_type=options["user_type"],
     )
     if options["password_stdin"]:
-        # Asked for further down, when everything else has been found to make sense.
+        # The password is asked for below, when all other options are checked.
         fields["password"] = ""
     changes = AccountChanges(fields, parse_threepids(options["threepids"]), (), options["external_ids"])
     require_one_account(changes, user_id, source)
@@ -159,10 +159,10 @@ def _(
 
 
 def _of_rows(source: str, changes: AccountChanges) -> dict[str, AccountChanges]:
-    """Return what a list says of each account, by its name there, on top of what holds for all.
+    """Return the changes of each account in a list, by name, added to the changes for all accounts.
 
     Raises:
-        UsageError: it holds something else; the text of a line is not in the error.
+        UsageError: the list is not valid; the error does not contain the text of a line.
     """
     listed: dict[str, AccountChanges] = {}
     for row in read_rows(source, _COLUMNS, aliases={"user_id": "name"}, raw={"password"}):
@@ -219,7 +219,7 @@ def _email_of(row: Row) -> Pairs:
 def modify(synapse: "Synapse", user_id: "UserId", *, changes: AccountChanges) -> Record:
     """Change profiles, addresses, external ids or account types.
 
-    Password, rights and state have commands of their own: password, admin, lock, suspend, deactivate.
+    There are separate commands for password, rights and state: password, admin, lock, suspend, deactivate.
 
     \b
     Examples:
@@ -257,7 +257,7 @@ def _(*, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any
 
 @modify.guard
 def _(synapse: "Synapse", users: "list[UserId]", *, changes: AccountChanges) -> None:
-    # Telephone numbers stay as they are in Synapse; the rest of these MAS overwrites or never reads.
+    # Synapse keeps telephone numbers. MAS overwrites or ignores the other values.
     if any(medium == "email" for medium, _ in changes.add_threepids):
         require_mas(synapse, "add-email {user} ADDRESS", users)
     if any(medium == "email" for medium, _ in changes.remove_threepids):
@@ -310,8 +310,8 @@ def register(
 
     Needs no token, but registration_shared_secret of the server's configuration.
 
-    It is how the first server admin is made. The secret is not sent. The password is asked for, or read
-    from standard input. No session is made: sign in with `synadmin login`.
+    Use it to create the first server admin. The secret is not sent. The password is asked for, or read from
+    standard input. No session is made: sign in with `synadmin login`.
 
     \b
     Examples:

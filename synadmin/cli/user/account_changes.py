@@ -1,4 +1,4 @@
-"""The changes of an account: send them, and read them back."""
+"""Changes of an account: send them, and read the account back."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -33,13 +33,13 @@ class AccountChanges:
 
     @property
     def of_one_account(self) -> bool:
-        """Whether it cannot be the same for several accounts."""
+        """Whether the changes are possible only for one account."""
         return bool(
             self.add_threepids or self.add_external_ids or {"displayname", "password"} & self.fields.keys()
         )
 
     def body(self, before: "UserDetails | None") -> dict[str, Any]:
-        """Return the fields to send: those that already have their value are left out."""
+        """Return the fields to send, without those that already have their value."""
         changed = {
             name: value
             for name, value in self.fields.items()
@@ -70,7 +70,7 @@ class AccountChanges:
 
     @property
     def holds(self) -> str:
-        """What holds after all changes: ``display name: Alice; no picture``."""
+        """The state after all changes, in words: ``display name: Alice; no picture``."""
         states = [
             f"{title}: {self.fields[name]}" if self.fields[name] else f"no {title}"
             for name, title in _TITLES.items()
@@ -87,7 +87,7 @@ class AccountChanges:
         return "; ".join(states)
 
     def at_synapse(self) -> "AccountChanges":
-        """Return what Synapse keeps of it, where MAS manages the accounts."""
+        """Return the changes that Synapse stores where MAS manages the accounts."""
         return replace(
             self,
             fields={name: value for name, value in self.fields.items() if name not in _AT_MAS},
@@ -96,10 +96,10 @@ class AccountChanges:
         )
 
     def check(self, synapse: "Synapse", user_id: "UserId") -> None:
-        """Look whether an address belongs to another account: Synapse would move it without a word.
+        """Check that no address belongs to another account: Synapse would move it without a warning.
 
         Raises:
-            RefusedError: it is.
+            RefusedError: an address belongs to another account.
         """
         for medium, address in self.add_threepids:
             try:
@@ -118,10 +118,10 @@ def _edited(
 
 
 def parse_threepids(pairs: Pairs) -> Pairs:
-    """Check third-party ids, and write them as Synapse keeps them.
+    """Check third-party ids, and return them as Synapse stores them.
 
     Raises:
-        UsageError: one of them is none.
+        UsageError: one of them is not valid.
     """
     for medium, address in pairs:
         if medium not in _MEDIA:
@@ -146,10 +146,10 @@ def parse_avatar(url: str) -> str:
 
 
 def require_one_account(changes: AccountChanges, users: tuple[str, ...], source: str | None) -> None:
-    """Refuse to give several accounts what only one can have.
+    """Refuse changes for several accounts that are possible only for one.
 
     Raises:
-        UsageError: that was asked for.
+        UsageError: there are such changes for several accounts.
     """
     if changes.of_one_account and (len(users) > 1 or source is not None):
         message = "a display name, a password, an address and an external id are for one account"
@@ -159,14 +159,14 @@ def require_one_account(changes: AccountChanges, users: tuple[str, ...], source:
 def apply_changes(
     synapse: "Synapse", user_id: "UserId", changes: AccountChanges, before: "UserDetails | None"
 ) -> None:
-    """Change an account, in MAS where that manages it, and read back.
+    """Change an account, in MAS if that manages it, and read it back.
 
     Args:
         changes: the changes.
-        before: the account as it is; None where it is to be created.
+        before: the account before the change; None: it is created.
 
     Raises:
-        SynadminError: it was not changed, or an address belongs to another account.
+        SynadminError: the account was not changed, or an address belongs to another account.
     """
     if changes != changes.at_synapse():
         account = account_in_mas(synapse, user_id)
@@ -177,17 +177,17 @@ def apply_changes(
     if not body and before is not None:
         return
     changes.check(synapse, user_id)
-    # Synapse answers with the account as it reads it after the change.
+    # The answer of Synapse is the account, read back after the change.
     after = synapse.users.modify(user_id, **body)
     expected = {name: value for name, value in body.items() if name in changes.fields and name != "password"}
-    # What is removed with "" is null afterwards.
+    # A value that is removed with "" is null afterwards.
     require_fields(after, **{name: None if value == "" else value for name, value in expected.items()})
     if "threepids" in body or "external_ids" in body:
         _compare_lists(after, body)
 
 
 def _apply_in_mas(account: "MasAccount", changes: AccountChanges) -> None:
-    """Change what MAS keeps: password, rights, e-mail addresses."""
+    """Change the values that MAS stores: password, rights, e-mail addresses."""
     from synadmin.cli.user.with_mas import add_email, remove_email
 
     kept = account.emails()

@@ -1,4 +1,4 @@
-"""``synadmin user joined-rooms|memberships|…``: show what a user does and has."""
+"""``synadmin user joined-rooms|memberships|…``: show rooms, invitations and data of a user."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ def _counting(field: str, title: str) -> tuple[Column, ...]:
 def joined_rooms(synapse: "Synapse", user_id: "UserId") -> object:
     """List the rooms that a user has joined.
 
-    For users of other servers: the rooms that this server is in, too.
+    For a user of another server, it lists only rooms that this server is also in.
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def joined_rooms(synapse: "Synapse", user_id: "UserId") -> object:
 def memberships(synapse: "Synapse", user_id: "UserId", *, membership: str | None) -> object:
     """List all memberships of a user, past ones included.
 
-    Shows every room that the user has joined, was invited to or banned from, with the membership now.
+    Shows every room that the user has joined, was invited to or banned from, with the current membership.
 
     \b
     Examples:
@@ -76,7 +76,7 @@ def memberships(synapse: "Synapse", user_id: "UserId", *, membership: str | None
 def invites_sent(synapse: "Synapse", user_id: "UserId", *, since: int) -> object:
     """Count the invitations that a user has sent.
 
-    Many in a short time are a sign of spam.
+    Many invitations in a short time are a sign of spam.
 
     \b
     Examples:
@@ -96,7 +96,7 @@ def invites_sent(synapse: "Synapse", user_id: "UserId", *, since: int) -> object
 def joined_count(synapse: "Synapse", user_id: "UserId", *, since: int) -> object:
     """Count the rooms that a user has joined over time.
 
-    Rooms that the user has left again count, too.
+    Rooms that the user has left are included.
 
     \b
     Examples:

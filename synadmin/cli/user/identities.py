@@ -145,7 +145,7 @@ def providers(synapse: "Synapse") -> object:
 @click.argument("provider")
 @click.argument("subject")
 def add_link(synapse: "Synapse", user_id: "UserId", provider: str, subject: str) -> Record:
-    """Link an account to one at an identity provider.
+    """Link an account to an account at an identity provider.
 
     \b
     Examples:
@@ -199,7 +199,7 @@ def account_of(synapse: "Synapse", user_id: "UserId") -> "MasAccount":
 
     Raises:
         RefusedError: MAS does not manage the accounts, or its admin API cannot be used.
-        NotFoundError: it knows no such account.
+        NotFoundError: MAS does not know the account.
     """
     service_of(synapse, hint=_WITHOUT_MAS)
     account = account_in_mas(synapse, user_id)

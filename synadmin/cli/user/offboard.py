@@ -85,7 +85,7 @@ def offboard(
     from synadmin.recovery.offboard import Offboarding
     from synadmin.recovery.workspace import Recovery
 
-    if from_file or invocation.plan is not None:  # the file may be another one by then
+    if from_file or invocation.plan is not None:  # the file may have changed when the run is resumed
         invocation.journal.arguments = invocation.apply_command
     before = synapse.users.get(user_id)
     rooms = controlled.get(user_id, [])
@@ -252,7 +252,7 @@ def _preview(
     account: "UserDetails",
     goal: _Goal,
 ) -> Record | None:
-    """Return the record of an account in a dry run, or where it changed since its plan; else None."""
+    """Return the record of an account in a dry run, or if it has changed since its plan; else None."""
     observer, user_id = work.recovery.observer, account.name
     planned = work.planned(rooms)
     record = _planned_record(planned, goal.then, leave_rooms=goal.leave_rooms)
@@ -279,7 +279,7 @@ def _preview(
 def _refused_as_inactive(
     work: "Offboarding", rooms: "list[RoomControl]", account: "UserDetails", then: str
 ) -> Record | None:
-    """Return the refusal of an account that cannot act, but has power to give up; else None."""
+    """Return the refusal of an inactive account that would have to give up power; else None."""
     state = inactive_state(account)
     if not work.allow or state is None:
         return None
@@ -307,7 +307,7 @@ def _planned_record(handed: "list[RoomHandover]", then: str, *, leave_rooms: boo
 def _give_rooms(
     work: "Offboarding", rooms: "list[RoomControl]", user_id: "UserId", *, gives_up: bool
 ) -> "tuple[list[RoomHandover], list[str]]":
-    """Hand the rooms over, and have the account give up its power where that was asked for."""
+    """Hand the rooms over; with ``gives_up``, the account then gives up its power."""
     work.recovery.revert_crashed_runs()
     handed = list(work.carry_out(rooms))
     if not gives_up or any(room.outcome != "done" for room in handed):
@@ -330,8 +330,8 @@ def _kept_account(
     if bad:
         return _not_offboarded(bad, handed, then)
     if failed:
-        return _record("partly", _kept(failed), handed, _skipped(then), reason="server-error")
-    # Another run may have locked a successor, or changed the room, since the rooms were read.
+        return _record("partly", _not_given_up(failed), handed, _skipped(then), reason="server-error")
+    # Since the rooms were read, another run may have locked a successor or changed a room.
     inactive = _inactive_of(synapse, successors)
     if inactive is not None:
         message = f"{_rooms_summary(handed)} But {inactive} now. The account is unchanged."
@@ -353,14 +353,14 @@ def _checked_again(synapse: "Synapse", record: Record, successors: "Iterable[Use
     return {**record, "outcome": "partly", "message": message, "reason": "would-lose-control"}
 
 
-def _kept(failed: list[str]) -> str:
+def _not_given_up(failed: list[str]) -> str:
     return f"In {counted(len(failed), 'room')} the account did not give up its power and leave ({failed[0]})."
 
 
 def _finish(
     synapse: "Synapse", user_id: "UserId", then: str, *, locked: bool, deactivated: bool
 ) -> str | None:
-    """Lock or deactivate the account; return what is pending, None where nothing is."""
+    """Lock or deactivate the account; return a clause about pending work, None where there is none."""
     if then == "lock" and not locked and not deactivated:
         account = account_in_mas(synapse, user_id)
         if account is not None:
@@ -377,7 +377,7 @@ def _finish(
 
 
 def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", then: str) -> Record:
-    """Return the record of an account that stays as it is, since rooms are not done."""
+    """Return the record of an account that is not changed, because rooms are not handed over."""
     outcomes = {room.outcome for room in handed}
     if all(room.outcome == "pending" for room in bad):
         outcome, reason = "pending", bad[0].worst.reason
@@ -399,12 +399,12 @@ def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", the
 
 
 def _finished(handed: "list[RoomHandover]", failed: list[str], then: str, later: str | None) -> Record:
-    """Return the record of an account after its step; ``failed``: the rooms in which it did not give up."""
+    """Return the record of a closed account; ``failed``: the rooms where it did not give up its power."""
     outcome = "done" if later is None else "pending"
     message = f"{_rooms_summary(handed)} {later or f'The account is {DONE_WORDS[then]}'}."
     account = _account(then, outcome)
     if failed:
-        return _record("partly", f"{message} {_kept(failed)}", handed, account, reason="server-error")
+        return _record("partly", f"{message} {_not_given_up(failed)}", handed, account, reason="server-error")
     return _record(outcome, message, handed, account)
 
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def pairs_of(plan: SavedPlan, users: "Collection[str]") -> dict[str, list[str]]:
-    """Return the successors of each user, as the plan has them.
+    """Return the successors of each user from the plan.
 
     Raises:
-        UsageError: it does not have them for all users that it names.
+        UsageError: the plan does not name the successors of all its users.
     """
     pairs = plan.options.get("pairs")
     if not isinstance(pairs, dict) or not all(map(_are_names, pairs.values())) or set(users) - pairs.keys():
@@ -40,7 +40,7 @@ def change_since_plan(
     *,
     gives_up: "Sequence[RoomControl]",
 ) -> "Record | None":
-    """Return the refusal of an account that is not as in the plan; None where it is."""
+    """Return the refusal of an account that differs from the plan; None where it does not."""
     change = plan.difference(user_id, record, **fingerprint(observer, user_id, handed, gives_up))
     if change is None:
         return None
@@ -55,14 +55,14 @@ def write_plan(
     successors: "Mapping[UserId, tuple[UserId, ...]]",
     options: "Sequence[str]",
 ) -> None:
-    """Write the plan.
+    """Write the plan to a file.
 
     Args:
         say: prints how to apply it.
         plan: the plan with its accounts.
-        file: where to.
-        successors: of all accounts that were named.
-        options: of the command line.
+        file: the file.
+        successors: the successors of all named accounts.
+        options: the options of the command line.
     """
     pairs = {user: list(names) for user, names in successors.items() if user in plan.targets}
     plan.options = {"pairs": pairs}
@@ -77,9 +77,9 @@ def fingerprint(
     handed: "Sequence[RoomHandover]",
     gives_up: "Sequence[RoomControl]",
 ) -> dict[str, Any]:
-    """Return the account's state, its rooms, and the power-levels events of those that are handed over.
+    """Return the account's state, its rooms, and the power-levels events of the rooms to hand over.
 
-    Of the rooms in which it gives up its power only the ids count: another leaver may change levels there.
+    For rooms where it only gives up its power, the events are left out: another leaver may change them.
     """
     from synadmin.power.events import POWER_LEVELS
     from synadmin.recovery.room_control import rooms_of

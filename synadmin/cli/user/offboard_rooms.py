@@ -21,7 +21,7 @@ DONE_WORDS = {"lock": "locked", "deactivate": "deactivated", "nothing": "unchang
 
 @dataclass(slots=True)
 class HandoverReport:
-    """Prints the outcome of each room; a line that was printed before the question is not printed again.
+    """Prints the outcome of each room; a line that was shown before the question is not repeated.
 
     Attributes:
         invocation: prints the lines.
@@ -33,14 +33,14 @@ class HandoverReport:
     asks: bool
     planned: "dict[UserId, list[RoomHandover]]" = field(default_factory=dict)
     _plan: list[PlannedRoom] = field(default_factory=list)
-    _waiting: set[str] = field(default_factory=set)
-    _said: set[str] = field(default_factory=set)
+    _in_question: set[str] = field(default_factory=set)
+    _printed: set[str] = field(default_factory=set)
 
     def say(self, handed: "Sequence[RoomHandover]") -> None:
         """Print the outcomes of an account's rooms after the run."""
         for room in handed:
             line = _line(room)
-            if line not in self._said:
+            if line not in self._printed:
                 self.invocation.say(line)
 
     def plan_rooms(
@@ -55,17 +55,17 @@ class HandoverReport:
             refused: the question does not name the account.
         """
         self.planned[user] = handed
-        gives_up = {control.label: _what_it_gives_up(user, control) for control in leaves}
+        gives_up = {control.label: _leaving_text(user, control) for control in leaves}
         for room in handed:
             line, further = _line(room), gives_up.pop(room.control.label, None)
             text = line if further is None else f"{line} {further}"
-            if line in self._said | self._waiting:
+            if line in self._printed | self._in_question:
                 continue
             if self.asks and not refused:
-                self._waiting.add(line)
+                self._in_question.add(line)
                 self._plan.append(_planned_room(room.control, room.outcome, _note(room), text))
             else:
-                self._said.add(line)
+                self._printed.add(line)
                 self.invocation.say(text)
         for control in leaves:
             if control.label not in gives_up:
@@ -80,7 +80,7 @@ class HandoverReport:
         """Show the rooms, refused ones first, and ask whether to go on."""
         plan = sorted(self._plan, key=lambda room: room.outcome == "planned")
         if confirm_plan(self.invocation, plan, question):
-            self._said |= self._waiting
+            self._printed |= self._in_question
 
     def refused_rooms(self, user: "UserId") -> "list[RoomHandover]":
         """Return the rooms of an account that cannot be handed over by the plan."""
@@ -95,14 +95,14 @@ def question(
     gives_up: bool,
     leave_rooms: bool,
 ) -> str | None:
-    """Return what will happen, ending in a question; None where nothing will.
+    """Return the question, which says what will happen; None where nothing will happen.
 
     Args:
         report: the planned rooms.
         rooms: by user, how many rooms depend on it.
         then: the value of ``--then``.
         gives_up: whether the accounts give up their power.
-        leave_rooms: whether the account step follows a room that was refused.
+        leave_rooms: whether an account with a refused room is locked or deactivated, too.
     """
     refused = {user: bad for user in rooms if (bad := report.refused_rooms(user))}
     kept = [] if leave_rooms or then == "nothing" else list(refused)
@@ -129,7 +129,7 @@ def question(
 
 
 def _accounts(total: int, without: int) -> str:
-    """Return the accounts as the subject of a sentence, without those that were named before."""
+    """Return the remaining accounts as the subject of a sentence."""
     if total == 1:
         return "the account"
     if not without:
@@ -162,13 +162,13 @@ def _note(room: "RoomHandover") -> str:
 
 
 def _planned_room(control: "RoomControl", outcome: str, note: str, line: str) -> PlannedRoom:
-    """Return a room as it stands in the plan before the question; its label is the heading."""
+    """Return a room of the plan that is shown before the question; its label is the heading."""
     label = control.label
     text = f"{label}\n  {line.removeprefix(f'{label}: ')}"
     name = control.details.name or control.details.canonical_alias
     return PlannedRoom(control.view.room_id, name, outcome, note, text)
 
 
-def _what_it_gives_up(user_id: "UserId", room: "RoomControl") -> str:
+def _leaving_text(user_id: "UserId", room: "RoomControl") -> str:
     kept = {True: "its power as a creator stays", False: "its level is taken away"}
     return f"{user_id} leaves the room; {kept[room.view.levels.is_creator(user_id)]}."

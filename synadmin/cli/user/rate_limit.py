@@ -20,7 +20,7 @@ def _limit(number: object) -> object:
     return "the server's limit" if number is None else number or "no limit"
 
 
-_NO_LIMITS = "no limits of its own"
+_NO_LIMITS = "no separate limits"
 _COLUMNS = (
     Column("user_id"),
     Column("messages_per_second", terminal=_limit),
@@ -32,7 +32,7 @@ _COLUMNS = (
 def rate_limit() -> None:
     """Show, set and remove rate limits of accounts.
 
-    They take the place of the server's limits.
+    They replace the server's limits.
     """
 
 
@@ -58,7 +58,7 @@ def show(synapse: "Synapse", user_id: "UserId") -> object:
 @click.option(
     "--burst-count", type=click.IntRange(0, 2**31 - 1), help="Messages at once before the limit applies."
 )
-@click.option("--unlimited", is_flag=True, help="No limits at all.")
+@click.option("--unlimited", is_flag=True, help="Remove all limits.")
 def set_(synapse: "Synapse", user_id: "UserId", *, limits: tuple[int, int]) -> Record:
     """Set rate limits for accounts, or switch them off.
 
@@ -102,6 +102,6 @@ def clear(synapse: "Synapse", user_id: "UserId") -> Record:
     synapse.users.delete_ratelimit(user_id)
     override = synapse.users.ratelimit(user_id).as_sent()
     if override:
-        message = f"the server reported success, but {user_id} still has limits of its own: {override}"
+        message = f"the server reported success, but {user_id} still has separate limits: {override}"
         raise NotAsAskedError(message)
     return done(_NO_LIMITS)

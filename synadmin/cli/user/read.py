@@ -39,7 +39,7 @@ _FIRST = (
     "locked",
     "suspended",
 )
-_NOT_TO_BE_HAD = {"M_USER_IN_USE", "M_INVALID_USERNAME", "M_EXCLUSIVE"}
+_UNAVAILABLE = {"M_USER_IN_USE", "M_INVALID_USERNAME", "M_EXCLUSIVE"}
 
 
 _LIST_COLUMNS = (
@@ -48,7 +48,7 @@ _LIST_COLUMNS = (
     Column("admin"),
     Column("deactivated"),
     Column("locked"),
-    # The rest is to be asked for: these are what fits into 80 columns.
+    # The other columns are shown with --columns: only these fit into 80 columns.
     Column("shadow_banned", title="shadow-banned", shown=False),
     time_column("creation_ts", "created", shown=False),
     time_column("last_seen_ts", "last seen", shown=False),
@@ -100,8 +100,8 @@ _LIST_COLUMNS = (
 def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool, invocation: "Invocation") -> object:
     """List the accounts of the server.
 
-    Locked accounts are left out; --locked lists only these. Under the Matrix Authentication Service
-    --admins lists who is one there; the column admin is Synapse's own, and without a meaning.
+    Locked accounts are left out; --locked lists only these. With the Matrix Authentication Service, --admins
+    lists the server admins of that service. The column admin has no meaning then.
 
     \b
     Examples:
@@ -117,7 +117,7 @@ def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool, invoca
         answer = ask(**{**filters, "admins": None})
         return answer.where(lambda account: (account.name in admins) == filters["admins"])
     if filters["locked"]:
-        # Synapse shows locked accounts beside the others.
+        # Synapse lists locked accounts together with the others.
         return accounts.where(lambda account: account.locked)
     is_silent = invocation.quiet or filters["locked"] is not None
     hint = "" if is_silent else "locked accounts are left out: --locked lists them"
@@ -145,10 +145,10 @@ def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> object:
     """
     details = {**synapse.users.get(user_id).as_sent(), **_in_mas(synapse, user_id)}
     details |= {"joined_rooms": None, "devices": None}
-    with suppress(MatrixError, ReplyError):  # the account is shown without them, too
+    with suppress(MatrixError, ReplyError):  # the account is shown also without these values
         details["joined_rooms"] = synapse.activity.joined_rooms(user_id).total
         details["devices"] = synapse.devices.list(user_id).total
-    # What a person looks for first; everything else follows in the server's order.
+    # The most important fields are first; the others follow in the server's order.
     names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
     columns = [_detail(name) for name in names]
     if details.get("mas") and output.for_people:
@@ -158,7 +158,7 @@ def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> object:
 
 
 def _mas_columns(record: "Mapping[str, Any]") -> list[Column]:
-    """Return a line for each field of an account at MAS."""
+    """Return a column for each field of an account in MAS."""
     titles = {"locked_at": "mas locked", "deactivated_at": "mas deactivated", "created_at": "mas created"}
     titles["emails"] = "mas e-mail addresses"
     return [
@@ -168,12 +168,12 @@ def _mas_columns(record: "Mapping[str, Any]") -> list[Column]:
             terminal=relative_time if name.endswith("_at") else None,
         )
         for name in record
-        if name not in {"username", "admin"}  # the localpart, and what `admin` above has
+        if name not in {"username", "admin"}  # the localpart, and a copy of `admin` above
     ]
 
 
 def _in_mas(synapse: "Synapse", user_id: "UserId") -> dict[str, Any]:
-    """Return what the Matrix Authentication Service has of an account, where it can be asked."""
+    """Return the fields of an account in MAS; empty where MAS cannot be asked."""
     if usable_mas(synapse) is None:
         return {}
     account = account_in_mas(synapse, user_id)
@@ -195,13 +195,13 @@ _TITLES = {
     "is_guest": "guest",
     "avatar_url": "avatar",
 }
-"""What Synapse calls otherwise than people do."""
+"""Titles for fields of Synapse with other names."""
 _PAIRS = {"threepids": ("medium", "address"), "external_ids": ("auth_provider", "external_id")}
 
 
 def _detail(name: str) -> Column:
     if name == "creation_ts":
-        # In seconds here, unlike in the list.
+        # Seconds here, but milliseconds in the list.
         return time_column(name, "created", unit=1000)
     if name in {"last_seen_ts", "consent_ts"}:
         return time_column(name, _TITLES[name])
@@ -281,14 +281,14 @@ def find(
     except NotFoundError as error:
         address = email or phone or " ".join(threepid or ())
         reason = f"no account has the address {address!a}"
-        # TEXT may be meant as a user id; --email cannot.
+        # TEXT may be a user id without @ at the start; --email may not.
         hint = f"for a user id, write @{email.replace('@', ':', 1)}" if text and email else None
         raise NotFoundError(status=error.status, errcode=error.errcode, reason=reason, hint=hint) from None
 
 
 def _by_email(synapse: "Synapse", email: str) -> object:
     try:
-        # Synapse keeps addresses in lower case.
+        # Synapse stores addresses in lower case.
         return synapse.lookup.by_threepid("email", email.casefold())
     except NotFoundError:
         mas = usable_mas(synapse)
@@ -307,10 +307,10 @@ _NAME_COLUMNS = (
 
 
 def _by_name(synapse: "Synapse", text: str) -> object:
-    """Return the account of that id or localpart; else those with that text in their names."""
+    """Return the account with this id or localpart; else the accounts with the text in their names."""
     with suppress(NotFoundError, UsageError):
         return Shown(_account(synapse.users.get(user_id_of(synapse, text))), _NAME_COLUMNS)
-    # An account that is looked for is often one that was locked or deactivated.
+    # Locked and deactivated accounts are included: users often search for them.
     accounts = [_account(user) for user in synapse.users.list(name=text, locked=True)]
     if not accounts:
         reason = f"no account has {text!a} as an id, an address or part of its name"
@@ -324,9 +324,9 @@ def _account(user: "User | UserDetails") -> dict[str, Any]:
 
 
 def _linked_in_mas(synapse: "Synapse", provider: str, subject: str) -> dict[str, Any] | None:
-    """Return who is linked to an account of an identity provider; None where it is not one link.
+    """Return the user who is linked to an account at an identity provider; None if not exactly one.
 
-    Synapse calls the provider by its id of the old configuration, MAS by a ULID.
+    Synapse names the provider by its id in the old configuration, MAS by a ULID.
     """
     mas = usable_mas(synapse)
     if mas is None:
@@ -347,7 +347,7 @@ def _(*, text: str | None, options: "Mapping[str, Any]") -> None:
 
 
 def _number(text: str) -> str:
-    """Return a telephone number as Matrix writes it: country code first, digits alone."""
+    """Return a telephone number as in Matrix: country code and number, only digits."""
     number = "".join(letter for letter in text if letter not in " +-()./")
     if not number.isascii() or not number.isdecimal():
         raise UsageError(f"{text!a} is not a telephone number: write +44 123 456789")
@@ -371,7 +371,7 @@ def search(synapse: "Synapse", term: str, *, password_hashes: bool) -> object:
 
     Includes deactivated and locked accounts; % and _ stand for any text and any character.
 
-    The server answers with the hashes of passwords as well. They are withheld unless asked for.
+    The server also sends password hashes. They are printed only with --password-hashes.
 
     \b
     Examples:
@@ -405,7 +405,7 @@ def available(synapse: "Synapse", localpart: str) -> object:
         sent = synapse.lookup.username_available(localpart).as_sent()
         record = {**sent, "errcode": None, "reason": None}
     except MatrixError as error:
-        if error.errcode not in _NOT_TO_BE_HAD:
+        if error.errcode not in _UNAVAILABLE:
             raise
         record = {"available": False, "errcode": error.errcode, "reason": error.reason}
     return Shown(record, code=EXIT_DONE if record["available"] else EXIT_REFUSED)

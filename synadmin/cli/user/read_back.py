@@ -1,4 +1,4 @@
-"""Read an account back, and compare it with what was asked for."""
+"""Read an account back after a change, and compare it with the requested values."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def read_back(synapse: "Synapse", user_id: "UserId", **expected: object) -> None:
-    """Look whether an account is as it should be now.
+    """Check that an account has the requested values.
 
     Raises:
         NotAsAskedError: it is not.
@@ -22,7 +22,7 @@ def read_back(synapse: "Synapse", user_id: "UserId", **expected: object) -> None
     except NotAuthenticatedError:
         if user_id != synapse.owner:
             raise
-        # The owner of the token has locked or deactivated their own account: the refusal shows it.
+        # The owner of the token has locked or deactivated their own account: the refusal confirms it.
         return
     require_fields(details, **expected)
 

@@ -61,12 +61,11 @@ def redact(
 ) -> Record:
     """Redact the messages of users.
 
-    In all rooms that they are or were in.
+    Messages in all rooms that the users are or were in are redacted.
 
-    The messages of a local user are redacted in their own name, those of other users in yours, which
-    needs the power for it in each room. Joins are redacted, too: that removes the display name. The
-    messages are counted before and after. Rooms for server notices are left out: users cannot redact
-    there.
+    Messages of a local user are redacted as that user. Those of other users are redacted as you, so you need
+    the power for it in each room. Joins are redacted, too, which removes the display name. The messages are
+    counted before and after. Rooms for server notices are left out: users cannot redact there.
 
     \b
     Examples:
@@ -132,8 +131,8 @@ class Redactable(NamedTuple):
     """The messages and joins of a user that are not redacted yet.
 
     Attributes:
-        by_room: how many there are in each room that has any.
-        for_notices: rooms for server notices; Synapse lets a user redact nothing there.
+        by_room: their number in each room with such events.
+        for_notices: rooms for server notices, where users cannot redact.
     """
 
     by_room: "dict[RoomId, int]"
@@ -141,20 +140,20 @@ class Redactable(NamedTuple):
 
     @property
     def note(self) -> str | None:
-        """A clause about the rooms that are left out."""
+        """A clause about the left-out rooms; None where there are none."""
         rooms = join_names(self.for_notices)
         return f"left out: the join in the server notices room {rooms}" if rooms else None
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The messages of a user that are to be redacted.
+    """The choice of a user's messages to redact.
 
     Attributes:
-        rooms: the rooms, as they were named; empty: all rooms.
-        after: not before this moment.
-        before: not after this moment.
-        limit: how many events of a room are looked at, the newest first.
+        rooms: the rooms as given; empty: all rooms.
+        after: no messages before this time.
+        before: no messages after this time.
+        limit: the number of events to check in each room, newest first.
     """
 
     rooms: tuple[str, ...]
@@ -167,13 +166,13 @@ class Scope:
 
         Raises:
             NotFoundError: there is no such account, or no such room.
-            UnknownTargetError: that user is on another server, and no room of this server has seen them.
+            UnknownTargetError: the user is on another server, and was never in a room of this server.
         """
         found = Redactable({}, [])
         is_reserved = cache(partial(_is_reserved, synapse))
         for room in self._rooms(synapse, user_id):
             types = self._in_room(synapse, user_id, room)
-            # Users can send no messages in a room for server notices, and its creator's name is reserved.
+            # In a room for server notices, users cannot send messages, and the creator's name is reserved.
             if {*types} == {"m.room.member"} and is_reserved(synapse.rooms.get(room).creator):
                 found.for_notices.append(room)
             elif types:
@@ -210,7 +209,7 @@ def _rooms_of(synapse: "Synapse", user_id: "UserId") -> "Iterable[RoomId]":
     try:
         return synapse.users.memberships(user_id).memberships
     except NotSupportedError:
-        # Synapse older than 1.145 tells of those alone in which the user still is.
+        # Synapse before 1.145 lists only rooms that the user is still in.
         return synapse.activity.joined_rooms(user_id).joined_rooms
 
 
@@ -229,7 +228,7 @@ def _is_reserved(synapse: "Synapse", user_id: "UserId | None") -> bool:
 
 
 def _is_redactable(event: "Event") -> bool:
-    """Return whether Synapse would redact this event: it leaves memberships other than joins alone."""
+    """Return whether Synapse would redact this event: of memberships, it redacts only joins."""
     if "redacted_because" in (event.unsigned or {}):
         return False
     return event.type != "m.room.member" or event.content.get("membership") == "join"
@@ -250,8 +249,8 @@ def _wait_for(invocation: Invocation, synapse: "Synapse", redact_id: str, what: 
 def redact_status(synapse: "Synapse", redact_id: str, *, wait: bool, invocation: Invocation) -> object:
     """Show the progress of a redaction, and its failures.
 
-    The server remembers it for a week. Exit code 1 where it has failed, 6 where it is complete but for
-    some events.
+    The server keeps it for a week. Exit code 1: it failed; 6: it is complete, but some events were not
+    redacted.
 
     \b
     Examples:

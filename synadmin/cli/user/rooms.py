@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from synadmin.ids import RoomId, UserId
     from synadmin.recovery.room_control import RoomControl
 
-_SHOWN = 5  # rooms that a refusal names; the record has them all
+_SHOWN = 5  # the most rooms that a refusal names; the record has all
 
 
 def _control(record: "Mapping[str, Any]") -> str:
-    """Return for a person whether the user has control of a room; the membership where it is not joined."""
+    """Return for people whether the user has control of a room, with a membership other than joined."""
     if not record["control"]:
         return "no" if record["membership"] == "join" else f"no ({record['membership']})"
     return "shared" if len(record["controllers"]) > 1 else "alone"
@@ -35,7 +35,7 @@ def _columns(*, output: Output) -> tuple[Column, ...]:
     return (
         Column("room_id", title="room", whole=True),
         Column("room.name", title="name", breakable=True),
-        Column("membership", shown=not output.on_terminal),  # the column control has it, where it is another
+        Column("membership", shown=not output.on_terminal),  # the column control has it unless it is join
         Column("level", right=True),
         Column("control", value=_control if output.on_terminal else None),
         Column("controllers", spare=True),
@@ -49,8 +49,8 @@ def _columns(*, output: Output) -> tuple[Column, ...]:
 def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
     """List the rooms of an account, with its power in them.
 
-    Shows for each room the membership, the level, whether the account has control of the room, alone or
-    shared with others, and which joined users of this server have control.
+    Shows for each room the membership and the level, whether the account has control of the room alone or
+    with others, and the joined local users with control.
 
     \b
     Examples:
@@ -60,7 +60,7 @@ def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import record_of_user, rooms_of
 
-    synapse.users.get(user_id)  # an account that does not exist is in no room
+    synapse.users.get(user_id)  # raises for an account that does not exist
     observer = Observer(synapse)
 
     def records() -> "Iterator[dict[str, Any]]":
@@ -81,12 +81,12 @@ def rooms_losing_control(
     successors: "Mapping[UserId, Collection[UserId]] | None" = None,
     unread: "dict[RoomId, SynadminError] | None" = None,
 ) -> "dict[str, list[RoomControl]]":
-    """Return for each user the rooms that no user of this server would control without all of them.
+    """Return for each user the rooms that no local user would control after all these users have left.
 
     Args:
-        users: the users who are to leave.
-        successors: by user, who is to get control; rooms in which all of them have it are left out.
-        unread: gets the rooms that the server fails to show; None: the error is raised.
+        users: the users who leave.
+        successors: by user, the successors; rooms where all of them have control are left out.
+        unread: a dict for the errors of rooms that cannot be read; None: the error is raised.
     """
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import loses_control, rooms_without
@@ -99,7 +99,7 @@ def rooms_losing_control(
         observer = Observer(fast, at_once=fast.transport.connection.pool_size)
         for control in rooms_without(observer, leaving, everyone, unread):
             for user in control.controllers:
-                # To this user, the successors of the others are members who stay.
+                # For this user, the successors of other users count as members who stay.
                 if user in leaving and loses_control(observer, control, leaving, successors.get(user, ())):
                     controlled.setdefault(user, []).append(control)
     return controlled
@@ -108,7 +108,7 @@ def rooms_losing_control(
 def warn_of_rooms(
     synapse: "Synapse", invocation: "Invocation", users: "Sequence[UserId]", *, suspends: bool
 ) -> None:
-    """Warn of the rooms in which these accounts are the only ones with control, before or after a lock."""
+    """Warn of rooms where these accounts are the only local users with control."""
     warn = invocation.warn
     unread: dict[RoomId, SynadminError] = {}
     if invocation.is_watched:
@@ -142,7 +142,7 @@ def _labels(rooms: "Sequence[RoomControl]") -> str:
 
 
 def refuse_to_lose_control(user_id: "UserId", rooms: "Sequence[RoomControl]") -> "Record":
-    """Return the record of an account that must not leave its rooms."""
+    """Return the refusal of an account whose rooms would have no local control."""
     offboard = command("user", "offboard", user_id, "--to", "USER")
     return {
         "outcome": "refused",

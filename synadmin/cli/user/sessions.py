@@ -43,8 +43,9 @@ _COLUMNS = (
 def sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) -> object:
     """List a user's sessions of all four kinds.
 
-    Where the Matrix Authentication Service manages the accounts: browsers, clients that signed in with a
-    password (compatibility) or with OAuth (client), and personal tokens. Elsewhere: `synadmin device list`.
+    Only with the Matrix Authentication Service. The kinds are: browsers, clients that signed in with a
+    password (compatibility) or with OAuth (client), and personal tokens. Without it, use
+    `synadmin device list`.
 
     \b
     Examples:
@@ -75,9 +76,8 @@ def _record(kind: str, session: "Resource[Any]") -> dict[str, Any]:
 def end_sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) -> Record:
     """End the sessions of users: signs them out everywhere.
 
-    Where the Matrix Authentication Service manages the accounts. Elsewhere: `synadmin device delete-all`. The
-    session that you are using yourself stays. The homeserver may accept a token that it knows for up to two
-    minutes, where its session has no device.
+    Only with the Matrix Authentication Service. Without it, use `synadmin device delete-all`. Your current
+    session stays. If a session has no device, the homeserver may accept its token for up to two minutes.
 
     \b
     Examples:
@@ -105,7 +105,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, of_kind: str | None) -> str 
     for user_id in users:
         try:
             number += len(_to_end(synapse, account_of(synapse, user_id), of_kind))
-        except NotFoundError:  # its outcome says it
+        except NotFoundError:  # the account's outcome reports it
             continue
     whose = users[0] if len(users) == 1 else counted(len(users), "user")
     return f"{counted(number, 'session')} of {whose} will end. Continue?" if number else None
@@ -120,7 +120,7 @@ def _to_end(synapse: "Synapse", account: "MasAccount", of_kind: str | None) -> "
 
 
 def _is_own(synapse: "Synapse", session: "Resource[Any]") -> bool:
-    """Whether a session may be the one in use: of our own user, with the rights that we use.
+    """Whether a session may be the session of this run: of the same user, with the rights of the run.
 
     MAS does not say which session a token belongs to.
     """

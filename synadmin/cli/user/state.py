@@ -39,9 +39,9 @@ def lock(synapse: "Synapse", user_id: "UserId", *, warning: "_RoomsWarning") -> 
         synadmin user lock --from compromised.txt --yes -o ndjson
     """
     if user_id == synapse.owner:
-        warning.show(user_id)  # the token does not work afterwards
+        warning.show(user_id)  # before the lock: afterwards the token does not work
         return _set_locked(synapse, user_id, warning.look(user_id), locked=True)
-    return warning.noted(user_id, _set_locked(synapse, user_id, warning.look(user_id), locked=True))
+    return warning.add(user_id, _set_locked(synapse, user_id, warning.look(user_id), locked=True))
 
 
 @changes(USERS, "users.modify", "mas.users.unlock", mas="unlock-user {user}")
@@ -57,7 +57,7 @@ def unlock(synapse: "Synapse", user_id: "UserId") -> Record:
 
 
 def _set_locked(synapse: "Synapse", user_id: "UserId", before: "UserDetails", *, locked: bool) -> Record:
-    """Lock or unlock an account that was looked at: the request would make one where there is none."""
+    """Lock or unlock an account that was read before: for an unknown account, the request would create it."""
     state = "locked" if locked else "not locked"
     is_so = before.locked == locked
     account = account_in_mas(synapse, user_id)
@@ -65,7 +65,7 @@ def _set_locked(synapse: "Synapse", user_id: "UserId", before: "UserDetails", *,
         return unchanged(f"already {state}")
     if account is not None:
         return done(state, to_come=account.set_locked(locked=locked))
-    # Synapse answers with the account as it reads it after the change.
+    # The answer of Synapse is the account, read back after the change.
     require_fields(synapse.users.modify(user_id, locked=locked), locked=locked)
     return done(state)
 
@@ -82,7 +82,7 @@ def suspend(synapse: "Synapse", user_id: "UserId", *, warning: "_RoomsWarning") 
         synadmin user suspend alice
         synadmin user suspend --from reported.txt --yes -o ndjson
     """
-    return warning.noted(user_id, _set_suspended(synapse, user_id, warning.look(user_id), suspended=True))
+    return warning.add(user_id, _set_suspended(synapse, user_id, warning.look(user_id), suspended=True))
 
 
 @changes(USERS, "users.suspend")
@@ -110,12 +110,12 @@ def _set_suspended(
 
 @changes(USERS, "moderation.shadow_ban")
 def shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
-    """Shadow-ban users: they reach nobody and do not see it.
+    """Shadow-ban users: only they see their own messages.
 
-    Their messages appear sent to themselves, but reach nobody.
+    To these users their messages look sent, but no other user gets them.
 
-    A last resort: clients get confused, and the user is not informed. To keep an account from doing harm,
-    think of suspend and lock first.
+    This is a last resort: clients get confused, and the user is not informed. Consider `user suspend` and
+    `user lock` first.
 
     \b
     Examples:
@@ -192,7 +192,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
         try:
             admins += synapse.users.get(user_id).admin or user_id in known_admins
         except NotFoundError:
-            # Of several accounts, the outcome says it.
+            # For several accounts, the outcome reports it.
             if len(users) == 1:
                 raise
             continue
@@ -237,7 +237,7 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
 
 
 def _ask(verb: Change, state: str, then: str) -> None:
-    """Add a question to a verb: what happens to which accounts, and what that means for ``{these}``."""
+    """Add a question to a verb: the new state, and a sentence about ``{these}`` accounts."""
 
     @verb.question
     def _(_: "Synapse", users: "list[UserId]") -> str:
@@ -255,9 +255,9 @@ _ask(reactivate, "made active again", "With a new password, {these} can sign in 
 
 
 class _RoomsWarning(NamedTuple):
-    """The warning of rooms that depend on accounts: before a question, and with --yes after the last account.
+    """The warning of rooms that depend on accounts: before a question, or with --yes at the end.
 
-    All accounts are checked together: each room is read once.
+    All accounts are checked together, so that each room is read once.
     """
 
     warn: "Callable[[Sequence[UserId]], None]"
@@ -265,14 +265,14 @@ class _RoomsWarning(NamedTuple):
     users: "list[UserId]"
     look: "Callable[[UserId], UserDetails]"
 
-    def noted(self, user_id: "UserId", record: Record) -> Record:
-        """Note an account that was changed; return its record."""
+    def add(self, user_id: "UserId", record: Record) -> Record:
+        """Add a changed account to the warning; return its record."""
         if record.get("outcome") != "unchanged":
             self.users.append(user_id)
         return record
 
     def show(self, *more: "UserId") -> None:
-        """Warn of the rooms of the noted accounts, unless the warning came before the question."""
+        """Warn of the rooms of the added accounts, unless the warning was printed before the question."""
         users = [*self.users, *more]
         self.users.clear()
         if self.is_late and users:
@@ -304,7 +304,7 @@ _warn_of_rooms(suspend, suspends=True)
 
 
 def _guard_own_account(verb: Change, does: str) -> None:
-    """Add a question for the name to a verb that ends your own rights; that account comes last."""
+    """Add a confirmation by name to a verb that ends your own rights; your account is changed last."""
 
     @verb.order
     def _(synapse: "Synapse") -> "Callable[[str], bool]":

@@ -17,7 +17,7 @@ _CONFLICT = 409
 
 
 def create_in_mas(synapse: "Synapse", mas: "Mas", user_id: "UserId") -> None:
-    """Create an account at MAS, which provisions it at Synapse before it answers.
+    """Create an account in MAS, which creates it in Synapse before it answers.
 
     Raises:
         RefusedError: the name is taken, or not valid.
@@ -35,7 +35,7 @@ def add_email(account: "MasAccount", email: str) -> None:
     """Add an e-mail address, and read it back.
 
     Raises:
-        RefusedError: it belongs to another account, or is no address.
+        RefusedError: the address belongs to another account, or is not valid.
     """
     try:
         account.mas.user_emails.create(account.record.id, email)
