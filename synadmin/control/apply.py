@@ -1,8 +1,8 @@
-"""Bringing rooms to what the file says: one room after the other, each step read back.
+"""Changing rooms as the control file says: one room after the other, each step read back.
 
-Admins come first, then levels are raised, then those of others are taken, then the settings: so a room has
-never fewer local users with control than before, unless the file says so. Each room is planned anew before it
-is changed; what a killed run has left undone is a step of the next plan.
+Admins come first, then levels are raised, then other users are lowered, then the settings are changed. So a
+room never has fewer local users with control than before, unless the file says so. Each room is planned again
+before it is changed: steps that a killed run did not take are steps of the next plan.
 """
 
 import re
@@ -67,7 +67,7 @@ class Apply:
         recovery: the run.
         notices: the record of when controllers were notified that heirs take over.
         before: is called before the first room is changed.
-        approve: returns the report of a planned room, refused where it is not as approved.
+        approve: returns the report of a planned room; refused if the plan differs from the approved one.
     """
 
     recovery: Recovery
@@ -104,7 +104,7 @@ class Apply:
         except (SynadminError, NotPossible) as caught:
             failure = caught
         except KeyboardInterrupt as interruption:
-            message = "Interrupted in the middle of it. Run it again to finish."
+            message = "Interrupted before the room was finished. Run the command again to finish."
             report = replace(
                 planned,
                 outcome=results.FAILED,
@@ -116,7 +116,7 @@ class Apply:
         return self._read_back(replace(planned, steps=tuple(work.steps)), failure)
 
     def _read_back(self, report: RoomReport, failure: SynadminError | NotPossible | None) -> RoomReport:
-        """Return the report of what the room holds now."""
+        """Return the report with the present state of the room."""
         begun = any(step.status != "planned" for step in report.steps)
         if isinstance(failure, NotPossible) and not begun:
             return replace(
@@ -126,7 +126,7 @@ class Apply:
         try:
             left = differences_now(self.recovery.observer, report.target)
         except (MatrixError, ConnectError, ReplyError) as error:
-            message = f"What the room holds now could not be read back: {error}. Run it again to see."
+            message = f"The room could not be read back: {error}. Run the command again to see its state."
             return replace(report, outcome=results.FAILED, reason=results.reason_of(error), message=message)
         announced = [change for change in report.changes if change.kind == "heir" and change.before is None]
         if not left and failure is None and announced:
@@ -171,7 +171,7 @@ class _RoomWork(RoomSteps):
         """Notify the controllers that heirs take over, where that is planned, and record it.
 
         Raises:
-            SynadminError: it could not be done.
+            SynadminError: the notices could not be sent or recorded.
         """
         steps = [step for step in planned.steps if step.action == "notify"]
         heirs = self.target.entry.heirs
@@ -213,7 +213,7 @@ class _RoomWork(RoomSteps):
 
 @dataclass(frozen=True, slots=True)
 class _RecordedStep:
-    """Records a step: done, or failed where an error comes out of it."""
+    """Records a step as done, or as failed if it raises an error."""
 
     steps: list[StepTaken]
     step: StepTaken

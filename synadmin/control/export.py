@@ -1,4 +1,4 @@
-"""The file for what holds now: a plan of it is empty."""
+"""The control file for the present state: its plan is empty."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from synadmin.control.settings import DIRECTORY, EVENT_TYPES, as_written
 from synadmin.control.toml_text import toml_comment, toml_value
 from synadmin.ids import RoomId, UserId
 
-_NAMED = 3  # admins in the name of an entry
+_NAMED = 3  # admins in the name of an entry, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ExportedRoom:
         room_id: the room.
         label: its name or alias; empty where it has none.
         admins: the joined local users with control.
-        moderators: the users with a level between those of everybody and of admins, by level.
+        moderators: the users with a level between the default and the level for control, by level.
         settings: lines of TOML.
     """
 
@@ -42,9 +42,9 @@ def controls(prefetcher: Prefetcher, rooms: Iterable[Room], *, settings: bool) -
     Rooms in which the server sends its notices are left out.
 
     Args:
-        prefetcher: the way to the server.
+        prefetcher: sends the requests.
         rooms: the rooms.
-        settings: look at the settings of the rooms, too.
+        settings: read the settings of the rooms, too.
 
     Raises:
         SynadminError: the server could not be asked.
@@ -66,7 +66,7 @@ def text(rooms: Iterable[ExportedRoom], *, now: str) -> str:
 
     Args:
         rooms: the rooms.
-        now: when they were looked at.
+        now: when the rooms were read.
     """
     entries: dict[tuple[object, ...], list[ExportedRoom]] = {}
     without: list[ExportedRoom] = []
@@ -101,7 +101,7 @@ def _control(facts: RoomFacts, settings: tuple[str, ...]) -> ExportedRoom:
 
 
 def _settings(synapse: Synapse, room_id: RoomId) -> Iterator[str]:
-    """Yield the settings of a room that a file can say, as lines of TOML."""
+    """Yield the settings of a room that a control file can have, as lines of TOML."""
     for name in (*EVENT_TYPES, DIRECTORY):
         for key, value in as_written(name, read_setting(synapse, room_id, name)).items():
             yield f"{key} = {toml_value(value)}"

@@ -81,7 +81,7 @@ class RoomsEntry:
 
     Attributes:
         name: its name in reports.
-        line: where it begins in the file; None where that is not known.
+        line: the line in the file where it begins; None where that is not known.
         match: the rooms that it matches.
         goal: the admins and moderators.
         allow: how far ``apply`` may go; None where the entry does not say.
@@ -168,7 +168,7 @@ class _Reader:
         )
 
     def _require_possible(self, goal: ControlGoal, where: str) -> None:
-        """Refuse what contradicts itself within an entry."""
+        """Refuse an entry that contradicts itself."""
         both = next((user for user in goal.admins if user in goal.moderators), None)
         if both is not None:
             places = self.lines.both((self.number, "admins"), (self.number, "moderators"))
@@ -225,10 +225,10 @@ class _Reader:
 
 
 def require_local_admins(entries: Iterable[RoomsEntry], server_name: str) -> None:
-    """Refuse an entry whose only admins are on other servers, where no other user may have control.
+    """Refuse an entry with ``nobody_else`` that names too few admins of this server.
 
     Raises:
-        SettingsError: there is one.
+        SettingsError: there is such an entry.
     """
     for entry in entries:
         local = [user for user in entry.goal.admins if server_name_of(user) == server_name]

@@ -1,7 +1,8 @@
 """Heirs: who takes over a room whose controllers have all been inactive, and when.
 
-The controllers are the joined local users with control. They get a server notice before the heirs take over;
-one who is active again stops it. What was notified is in a file, since the server does not tell.
+The controllers are the joined local users with control. They get a server notice before the heirs take over. A
+controller who is active again stops the takeover. A file records the notices, since the server does not list
+them.
 """
 
 import hashlib
@@ -28,11 +29,11 @@ class Stage(StrEnum):
     """The stage of a succession."""
 
     ACTIVE = "active"
-    """A controller was active lately: there is nothing to do."""
+    """A controller was active lately: nothing has to be done."""
     ANNOUNCE = "announce"
     """The controllers are to be notified."""
     WAIT = "wait"
-    """They were notified, and the time has not come."""
+    """They were notified, and the heirs are not due yet."""
     DUE = "due"
     """The heirs take over."""
 
@@ -75,7 +76,7 @@ def succession(
     if active is None:
         return Succession(Stage.DUE, now, controllers)
     if notified is not None and notified < active:
-        notified = None  # a controller was active again: it begins anew
+        notified = None  # a controller was active again: the notice no longer counts
     by_inactivity = active + heirs.after
     if now < by_inactivity - heirs.notify:
         return Succession(Stage.ACTIVE, by_inactivity, controllers)
@@ -109,20 +110,20 @@ class HeirNotices:
 
     @classmethod
     def of(cls, homeserver: str) -> "HeirNotices":
-        """Read what was notified on a homeserver, from the state directory.
+        """Read the record of a homeserver from the state directory.
 
         Raises:
-            SettingsError: it cannot be read, or is something else.
+            SettingsError: the file cannot be read, or is not such a record.
         """
         path = state_directory() / "control" / f"{quote(homeserver, safe='')}.json"
         return cls.read(path, now=int(time.time() * 1000))
 
     @classmethod
     def read(cls, path: Path, *, now: int) -> "HeirNotices":
-        """Read the file; there need not be one.
+        """Read a record from its file; a missing file is an empty record.
 
         Raises:
-            SettingsError: it cannot be read, or is something else.
+            SettingsError: the file cannot be read, or is not such a record.
         """
         try:
             content = json.loads(path.read_text("utf-8"))
@@ -140,11 +141,11 @@ class HeirNotices:
         return cls(path, now, times)
 
     def notified(self, room_id: RoomId, user: UserId | None = None) -> int | None:
-        """Return when the controllers of a room were notified, or one of them while others were to come."""
+        """Return when all controllers of a room were notified, or when the given one was."""
         return self._times.get(_key(room_id, user))
 
     def record(self, room_id: RoomId, user: UserId | None = None) -> None:
-        """Record that the controllers of a room have been notified now, or one of them.
+        """Record that all controllers of a room were notified now, or only the given one.
 
         Raises:
             SettingsError: the file cannot be written.
@@ -160,7 +161,7 @@ def _key(room_id: RoomId, user: UserId | None) -> str:
 
 
 def last_activity(synapse: Synapse, users: Iterable[UserId], *, now: int) -> int | None:
-    """Return when the most recently active of some local users was active; None where there is none.
+    """Return the time of the last activity of some local users; None if there are no users.
 
     Accounts of application services count as active: Synapse does not record their use.
     """
@@ -174,14 +175,14 @@ def _last_seen(synapse: Synapse, user: UserId, *, now: int) -> int:
             return now
     except NotFoundError:
         return 0
-    # Asked for by itself, an account tells its last use only for the last 28 days.
-    account = next((account for account in _named(synapse, user) if account.name == user), None)
+    # The single account has its last use only for the last 28 days, the user list has every one.
+    account = next((account for account in _accounts_named(synapse, user) if account.name == user), None)
     if account is None:
         return now
     return account.last_seen_ts or account.creation_ts or now
 
 
-def _named(synapse: Synapse, user: UserId) -> Iterable[User]:
+def _accounts_named(synapse: Synapse, user: UserId) -> Iterable[User]:
     try:
         yield from synapse.users.list(user_id=user, locked=True)
     except NotSupportedError:
@@ -194,14 +195,14 @@ def notify(
 ) -> None:
     """Send each controller a server notice that says who takes over, when, and how to stop it.
 
-    Each is recorded once it is sent: a run that broke off, on another day too, is continued with the others.
+    Each notice is recorded when it is sent: after an interruption, a later run sends only the others.
 
     Args:
         synapse: the server.
-        room: the room in words.
+        room: the name of the room for a sentence.
         room_id: the room.
         heirs: the heirs.
-        planned: when, and from whom.
+        planned: the date, and the controllers to notify.
         notices: the record of when controllers were notified.
 
     Raises:

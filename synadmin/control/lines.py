@@ -1,4 +1,4 @@
-"""At which line of a TOML file an entry and its keys stand, which tomllib does not tell."""
+"""Finds the lines of entries and keys in a TOML file, which tomllib does not report."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ class Lines:
     """The lines of the ``[[rooms]]`` of a file, and of their keys."""
 
     def __init__(self, text: str, number: int) -> None:
-        """Look for the entries; where there are not as many as ``number``, no line is known."""
+        """Find the entries; if there are not ``number`` of them, no line is known."""
         self._entries: list[dict[str, int]] = []
         current: dict[str, int] | None = None
         for line_number, line in _outside_strings(text):
@@ -38,12 +38,12 @@ class Lines:
         return self._entries[entry].get(key, self._entries[entry][""])
 
     def place(self, entry: int, key: str = "") -> str:
-        """Return where it is: ``line 12``, or ``number 3`` where the line is not known."""
+        """Return the place of a key or entry: ``line 12``, or ``number 3`` if the line is not known."""
         line = self.of(entry, key)
         return f"number {entry + 1}" if line is None else f"line {line}"
 
     def both(self, first: tuple[int, str], second: tuple[int, str]) -> str:
-        """Return where two things are: ``lines 12 and 14``."""
+        """Return the places of two keys or entries: ``lines 12 and 14``."""
         if self._entries:
             return f"lines {self.of(*first)} and {self.of(*second)}"
         return f"[[rooms]] {self.place(*first)} and {self.place(*second)}"

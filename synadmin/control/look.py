@@ -1,4 +1,4 @@
-"""A quick look at many rooms, as cheap as an audit: which of them are as the file says?"""
+"""Reads many rooms with as few requests as an audit: which of them are as the file says?"""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,16 +11,16 @@ from synadmin.control.plan import has_control_as_written, has_settings_as_writte
 from synadmin.control.records import MatchedRoom
 from synadmin.errors import MatrixError, NotAuthenticatedError, NotPermittedError
 
-_FEW = 10  # rooms that are looked at closely at once: a quick look would list all accounts first
+_FEW = 10  # rooms; so few are planned directly, since the quick check would list all accounts first
 
 
 def looked_at(
     prefetcher: Prefetcher, targets: Sequence[MatchedRoom], notices: HeirNotices
 ) -> Iterator[tuple[MatchedRoom, bool]]:
-    """Yield the rooms, each with whether it is as the file says; False also where more has to be read.
+    """Yield the rooms, each with whether it is as the file says; False also if more has to be read.
 
-    Rooms that match a kind of rooms, and that no user of this server is in or that the server itself uses for
-    its notices, are left out.
+    Rooms that an entry does not name itself are left out if no local user is in them, or if the server sends
+    its notices there.
 
     Raises:
         NotPermittedError: the token is not a server admin's.
@@ -34,7 +34,7 @@ def looked_at(
     def judge(synapse: Synapse, facts: RoomFacts) -> bool | None:
         return _is_in_order(synapse, by_id[facts.room_id], facts, notices)
 
-    # An unread creator matters only where no other user may have control.
+    # Additional creators matter only for entries where no other user may have control.
     all_creators = any(target.entry.goal.nobody_else for target in targets)
     rooms = (target.room for target in targets)
     futures = look_at(prefetcher, rooms, judge, all_creators=all_creators)
@@ -90,7 +90,7 @@ def succession_of(target: MatchedRoom, facts: RoomFacts, notices: HeirNotices) -
 def heir_facts(
     targets: Sequence[MatchedRoom], notices: HeirNotices, file: str
 ) -> Callable[[RoomFacts], HeirFacts | None]:
-    """Return what says who takes over a room soon, for an audit.
+    """Return the function that tells an audit which heirs take over a room soon.
 
     Args:
         targets: the rooms of the control file.

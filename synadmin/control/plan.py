@@ -73,7 +73,7 @@ def has_settings_as_written(target: MatchedRoom, contents: Mapping[str, Any]) ->
 
 
 def plan_room(observer: Observer, target: MatchedRoom, *, allow: Reach, notices: HeirNotices) -> RoomReport:
-    """Look at a room, and plan what its entry takes.
+    """Read a room, and plan the changes that its entry needs.
 
     Args:
         observer: looks at the server.
@@ -158,7 +158,7 @@ def _with_announcement(report: RoomReport, planned: Succession | None) -> RoomRe
 
 
 def view_of(observer: Observer, target: MatchedRoom) -> RoomView:
-    """Return the view that an entry takes: all local users with power, and all that it names.
+    """Return the view that an entry needs: all local users with power, and all users that it names.
 
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.
@@ -169,14 +169,14 @@ def view_of(observer: Observer, target: MatchedRoom) -> RoomView:
         members = local_members(observer.synapse, view.room_id)
         view = replace(view, memberships={**view.memberships, **dict.fromkeys(members, "join")})
     named = [user for user in (*goal.admins, *goal.moderators) if user not in view.memberships]
-    # The accounts of the admins are looked at now: a plan for one counts on those that it has made before.
+    # The accounts of all admins are read now: the plan for an admin may use admins that it made before.
     view = observer.with_users(view, [user for user in goal.admins if view.is_local(user)])
     view = observer.with_users(view, [user for user in named if view.is_local(user)])
     return observer.with_remote_users(view, [user for user in named if not view.is_local(user)])
 
 
 def read_settings(synapse: Synapse, target: MatchedRoom) -> dict[str, Any]:
-    """Return the contents of the events that an entry's settings are about; None where there is none."""
+    """Return the contents of the events of an entry's settings; None for an event that does not exist."""
     return {name: read_setting(synapse, target.room_id, name) for name in target.entry.settings}
 
 
@@ -211,7 +211,7 @@ class RoomSteps(ABC):
     Attributes:
         observer: looks at the server.
         target: the room and its entry.
-        allow: the reach that they may have.
+        allow: how far the steps may go.
         steps: the steps so far.
     """
 
@@ -253,7 +253,7 @@ class RoomSteps(ABC):
             actor = plan_setting(self.observer, view, name, wanted)
             require_reach(actor, self.allow)
             user = actor.user
-            # Only this event keeps values that the file does not name.
+            # In this event, values that the file does not name stay.
             before = read_setting(self.observer.synapse, view.room_id, name) if name == RETENTION else None
             content = content_to_send(name, wanted, before)
         detail = f"As {user} set {name} to {toml_value(shown(name, content))}."
@@ -336,7 +336,7 @@ class _Planner(RoomSteps):
             self.view = self.observer.with_rules(self.view, content, local)
 
     def _show_level(self, user: UserId, level: int | str) -> None:
-        """Set the level that the plan gives in the change of an admin: it may be more than the least."""
+        """Record the level that an admin gets by the plan: it may be higher than the level for control."""
         self.changes = [
             replace(change, after={**change.after, "level": level})
             if change.subject == user and change.kind in {"admin", "heir"}
@@ -346,7 +346,7 @@ class _Planner(RoomSteps):
 
 
 def preview_admin(observer: Observer, room_id: RoomId, user: UserId, *, allow: Reach) -> Preview:
-    """Look at a room, and plan how a user gets control of it."""
+    """Read a room, and plan how a user gets control of it."""
     goal = Goal(target=user, caller=observer.synapse.owner, allow=allow)
     return next(iter(preview_rooms(observer, [room_id], goal)))
 
@@ -376,10 +376,10 @@ def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> EditPlan:
 
 
 def require_reach(actor: Actor, allow: Reach) -> None:
-    """Refuse what takes more than is allowed.
+    """Refuse a step that needs more reach than is allowed.
 
     Raises:
-        NotPossible: it does.
+        NotPossible: it needs more.
     """
     if actor.reach > allow:
         message = (
@@ -393,10 +393,10 @@ def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> 
     """Find the user as whom a setting can be changed, with any reach.
 
     Raises:
-        NotPossible: no local user may, or the setting would shut out this server or every user.
+        NotPossible: no local user may, or the setting would exclude this server or every user.
     """
     if name == "server_acl" and shuts_out(wanted, observer.server_name):
-        message = f"The server_acl would shut {observer.server_name} itself out of the room."
+        message = f"The server_acl would exclude this server ({observer.server_name}) from the room."
         raise NotPossible("would-lose-control", message)
     if name == JOIN_RULE and not rules.lets_users_in(rule := wanted["join_rule"], view.levels.version):
         message = f"The join rule {rule} is not part of room version {view.version}: no user could join."
@@ -455,14 +455,14 @@ def reports(
     notices: HeirNotices,
     at_once: int,
 ) -> Iterator[RoomReport]:
-    """Yield the report of each room; those that a quick look found in order are not looked at again.
+    """Yield the report of each room; rooms that the quick check found in order are not read again.
 
     Args:
         observer: looks at the server.
         targets: the rooms, each with whether it was found in order.
         allow: ``--allow``.
         notices: the record of when controllers were notified that heirs take over.
-        at_once: how many rooms are looked at at the same time.
+        at_once: how many rooms are read at the same time.
     """
 
     def report(looked_at: tuple[MatchedRoom, bool]) -> RoomReport:

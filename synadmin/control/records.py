@@ -1,4 +1,4 @@
-"""What a plan or an apply says about a room: the differences, the steps, the outcome."""
+"""The report of a plan or an apply about a room: the differences, the steps, the outcome."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -19,9 +19,9 @@ class MatchedRoom:
     """A room, and the entry that applies to it.
 
     Attributes:
-        room: as the server lists it.
+        room: the room as the server lists it.
         entry: the last entry of the file that matches it.
-        named: the entry names this room itself, not a kind of rooms.
+        named: the entry names this room itself, instead of a kind of rooms.
     """
 
     room: Room
@@ -53,7 +53,7 @@ class RoomChange:
 
     @property
     def takes_power(self) -> bool:
-        """Whether it lowers a user: such a change is made after the new admins have joined."""
+        """Whether the change lowers a user: it is made after the new admins have joined."""
         return self.kind == "lower" or (self.kind == "moderator" and self.after < self.before)
 
 
@@ -68,8 +68,8 @@ class RoomReport:
         message: one sentence on what holds now, or will.
         changes: its differences from the file.
         steps: the planned or taken steps.
-        reach: for a refused room the least ``--allow`` that would do.
-        warnings: sentences on who gets control and cannot use it.
+        reach: for a refused room the least ``--allow`` that would be enough.
+        warnings: sentences on users who get control and cannot use it.
     """
 
     target: MatchedRoom
@@ -97,7 +97,7 @@ class RoomReport:
         }
 
 
-class NotPossible(Exception):  # noqa: N818  not an error: the answer is no
+class NotPossible(Exception):  # noqa: N818  a refusal, not an error
     """The room cannot be changed as the file says."""
 
     def __init__(self, reason: str, message: str, reach: Reach | None = None) -> None:
@@ -124,7 +124,7 @@ def must_join(users: Iterable[str], *, lowers: bool) -> str:
 
     Args:
         users: the users who have to join.
-        lowers: others are to be lowered, which waits for it.
+        lowers: other users are to be lowered after the joins.
     """
     message = f"The level is granted. {', '.join(users)} must join the room to have control."
     return f"{message} Other admins keep their level until then." if lowers else message

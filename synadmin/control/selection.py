@@ -1,4 +1,4 @@
-"""Which rooms of the server the entries of a file are about: of several, the last one decides."""
+"""Finds the rooms that the entries of a file match: of several entries, the last one decides."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from synadmin.ids import RoomAlias, RoomId, server_name_of
 from synadmin.power.events import SPACE
 from synadmin.recovery.rooms_in_space import rooms_in_space
 
-_FEW = 20  # rooms that are asked for one by one, rather than with the list of all rooms
+_FEW = 20  # rooms that are read one by one, instead of with the list of all rooms
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Selection:
 
     Attributes:
         targets: the rooms, spaces last, each with the entry that decides about it.
-        unknown: ids in the file that the server knows no room of, with their entry.
+        unknown: ids in the file that are no room of the server, with their entry.
         unmatched: the entries that match no room.
         elsewhere: rooms in a space of the file that this server is not in.
     """
@@ -91,7 +91,7 @@ class _Index:
                 self.by_name.setdefault(room_id, []).append(number)
 
     def listed(self, synapse: Synapse) -> Mapping[RoomId, Room]:
-        """Return the rooms of the server's list that match; none where the few rooms are named."""
+        """Return the rooms of the server's list that match; none if all entries name their few rooms."""
         if len(self.by_name) <= _FEW and not any(matcher.by_list for matcher in self.matchers):
             return {}
         return {room.room_id: room for room in synapse.rooms.list() if self.matching(room)}
@@ -120,7 +120,7 @@ class _Matcher:
     Attributes:
         entry: the entry.
         named: the rooms that it names: by id, by alias, or as part of a space.
-        by_list: whether a room matches of which the list of rooms tells enough; None where none does.
+        by_list: whether a listed room matches by its list entry; None where the entry matches none this way.
         only_room: the only room that it names, where it names one by id or alias.
         excluded: the rooms that it names as exceptions.
         excluded_aliases: whether a main alias is one of its exceptions.
@@ -140,7 +140,7 @@ class _Matcher:
         only_room = named[0] if len(named) == len((*match.ids, *match.aliases)) == 1 else None
         if match.space is not None:
             for space in _resolved(synapse, (match.space,)):
-                below = _below(synapse, space)
+                below = _rooms_below(synapse, space)
                 named += below[0]
                 selection.elsewhere += below[1]
         excluded = frozenset(_resolved(synapse, match.excluded))
@@ -183,7 +183,7 @@ def _glob(pattern: str) -> Callable[[str], bool]:
 
 
 def _resolved(synapse: Synapse, rooms: Iterable[str]) -> Iterator[RoomId]:
-    """Yield the ids of rooms that are named by id or alias; an alias that leads nowhere is left out."""
+    """Yield the ids of rooms that are named by id or alias; an alias that does not exist is left out."""
     for room in rooms:
         if room.startswith("!"):
             yield RoomId(room)
@@ -194,8 +194,8 @@ def _resolved(synapse: Synapse, rooms: Iterable[str]) -> Iterator[RoomId]:
                 continue
 
 
-def _below(synapse: Synapse, space: RoomId) -> tuple[tuple[RoomId, ...], tuple[RoomId, ...]]:
-    """Return a space with all below it, and the rooms in it that this server is not in."""
+def _rooms_below(synapse: Synapse, space: RoomId) -> tuple[tuple[RoomId, ...], tuple[RoomId, ...]]:
+    """Return a space with all rooms below it, and the rooms in it that this server is not in."""
     try:
         below = rooms_in_space(synapse, space)
     except NotFoundError:

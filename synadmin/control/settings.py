@@ -1,4 +1,4 @@
-"""The settings of a room that a room admin can change: what a file may say, and the events for it."""
+"""The settings that a room admin can change: their values in the file, and their state events."""
 
 import re
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ EVENT_TYPES: Final[Mapping[str, str]] = {
     "server_acl": "m.room.server_acl",
     RETENTION: "m.room.retention",
 }
-"""The state event of each setting that is one."""
+"""The state event of each setting that has one."""
 
 
 _ABSENT: Final[Mapping[str, Mapping[str, Any]]] = {"server_acl": {"deny": [], "allow_ip_literals": True}}
@@ -76,7 +76,7 @@ def parse_settings(value: object, where: str) -> RoomSettings:
 
 
 def is_as_written(name: str, wanted: Any, content: Any) -> bool:  # noqa: ANN401  the content of an event
-    """Whether a room is set as the file says; what the file does not mention does not count."""
+    """Whether a room is set as the file says; keys that the file does not have do not count."""
     if name == DIRECTORY or content is None:
         return bool(wanted == content)
     if name == "encryption":
@@ -86,7 +86,7 @@ def is_as_written(name: str, wanted: Any, content: Any) -> bool:  # noqa: ANN401
 
 
 def as_written(name: str, content: Any) -> dict[str, Any]:  # noqa: ANN401  the content of an event
-    """Return the keys of the file that say how a room is set; empty where the file cannot say it."""
+    """Return the keys of the file for the present setting; empty if the file cannot express it."""
     value = shown(name, content)
     keys: dict[str, Any] = {} if value is None or (value is False and name == "encryption") else {name: value}
     if name == "server_acl" and keys:
@@ -123,7 +123,7 @@ def shown(name: str, content: Any) -> Any:  # noqa: ANN401  the content of an ev
 
 
 def content_to_send(name: str, wanted: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the content of the event that makes a setting as the file says."""
+    """Return the content of the event that sets a room as the file says."""
     return {**(before or {}), **wanted} if name == RETENTION else dict(wanted)
 
 

@@ -31,7 +31,7 @@ def toml_key(key: str) -> str:
 
 
 def toml_comment(text: str) -> str:
-    """Return a comment of one line; a name that a stranger chose cannot end it."""
+    """Return a comment of one line; no text, such as a room name, can end the comment."""
     return f"# {safe_text(text)}"
 
 
