@@ -1,3 +1,3 @@
-"""The version, in a file of its own: asking importlib.metadata for it would cost start-up time."""
+"""The version, in a separate file: to read it with importlib.metadata would slow down the start."""
 
 __version__ = "1.0.0rc1"

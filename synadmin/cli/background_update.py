@@ -97,7 +97,9 @@ def _set_enabled(synapse: "Synapse", *, enabled: bool) -> Record:
 @changes(_JOBS, "background_updates.start_job", many=False)
 @click.argument("job_name", metavar="JOB", type=click.Choice(JOBS))
 @click.option("--old-key", metavar="KEY", help="With event_resign: only events signed by this old key.")
-@click.option("--before", metavar="TIME", type=PAST_TIME, help="With event_resign: only events sent before.")
+@click.option(
+    "--before", metavar="TIME", type=PAST_TIME, help="With event_resign: only events sent before this."
+)
 def start(synapse: "Synapse", job_name: str, *, old_key: str | None, before: int | None) -> Record:
     """Start a background update by hand.
 

@@ -42,8 +42,12 @@ def show(synapse: "Synapse", user_id: "UserId") -> object:
 
 @experimental_feature.verb
 @changes(USERS, "experimental.set", name="set", does="Switch features for")
-@click.option("--on", "switched_on", metavar="FEATURE", multiple=True, help="Switch it on. Repeatable.")
-@click.option("--off", "switched_off", metavar="FEATURE", multiple=True, help="Switch it off. Repeatable.")
+@click.option(
+    "--on", "switched_on", metavar="FEATURE", multiple=True, help="Switch this feature on. Repeatable."
+)
+@click.option(
+    "--off", "switched_off", metavar="FEATURE", multiple=True, help="Switch this feature off. Repeatable."
+)
 def set_(synapse: "Synapse", user_id: "UserId", *, features: "Mapping[str, bool]") -> Record:
     """Switch experimental features on or off for users.
 

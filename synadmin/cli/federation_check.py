@@ -99,7 +99,7 @@ def _echo(line: str, indent: int) -> None:
 @click.command("well-known", cls=Command)
 @click.argument("server_name", metavar="SERVER_NAME")
 @click.option(
-    "--to", metavar="HOST[:PORT]", required=True, help="Where the homeserver answers other servers."
+    "--to", metavar="HOST[:PORT]", required=True, help="Host and port of the homeserver for other servers."
 )
 @click.option("--client", metavar="URL", help="Base URL for clients [default: https://HOST].")
 @click.option("--for", "proxy", type=click.Choice(_PROXIES), help="Print only the snippet for this proxy.")

@@ -81,9 +81,9 @@ _TOKEN_COLUMNS = (
 
 @token.verb
 @reads("mas.personal_sessions.list", name="list", columns=_TOKEN_COLUMNS, empty="No token matches.")
-@click.option("--user", help="Only those that act as this user.")
-@click.option("--revoked", is_flag=True, help="Only those that were revoked.")
-@click.option("--unending", is_flag=True, help="Only those that never expire.")
+@click.option("--user", help="Only tokens that act as this user.")
+@click.option("--revoked", is_flag=True, help="Only revoked tokens.")
+@click.option("--unending", is_flag=True, help="Only tokens that never expire.")
 def list_(synapse: "Synapse", *, user: str | None, revoked: bool, unending: bool) -> object:
     """List personal tokens, without their secrets.
 
@@ -131,10 +131,10 @@ def _token_record(
     "scopes",
     type=click.Choice(list(_SCOPES)),
     multiple=True,
-    help="What it may do; all three, unless given. Repeatable.",
+    help="A scope of the token [default: all three]. Repeatable.",
 )
-@click.option("--expires", type=FUTURE_TIME, help="When it ends: 30d, 2027-01-31.")
-@click.option("--never-expires", is_flag=True, help="It does not end.")
+@click.option("--expires", type=FUTURE_TIME, help="Expiry: 30d, 2027-01-31.")
+@click.option("--never-expires", is_flag=True, help="The token does not expire.")
 def create(
     synapse: "Synapse", user_id: UserId, *, name: str, scopes: tuple[str, ...], expires: int | None
 ) -> Record:

@@ -51,10 +51,10 @@ def _columns(*, users: bool) -> tuple[Column, ...]:
 
 @report.verb
 @reads("reports.events", "reports.users", name="list", columns=_columns, empty="No reports.")
-@click.option("--users", is_flag=True, help="The reports of users instead of those of events.")
-@click.option("--by", metavar="TEXT", help="Only by users with this text in their user id.")
-@click.option("--about", metavar="USER", help="Only about this user, or about an event that this user sent.")
-@click.option("--room", metavar="ROOM", help="Only about events in this room.")
+@click.option("--users", is_flag=True, help="List reports of users instead of reports of events.")
+@click.option("--by", metavar="TEXT", help="Only reports by users with this text in their user id.")
+@click.option("--about", metavar="USER", help="Only reports about this user, or about an event of this user.")
+@click.option("--room", metavar="ROOM", help="Only reports about events in this room.")
 @click.option("--oldest-first", is_flag=True, help="Oldest first [default: newest first].")
 def list_(
     synapse: "Synapse",
@@ -92,7 +92,7 @@ def _(*, users: bool, room: str | None) -> None:
 
 @report.verb
 @reads("reports.event", "reports.user")
-@click.option("--users", is_flag=True, help="The report of a user instead of that of an event.")
+@click.option("--users", is_flag=True, help="Show a report of a user instead of a report of an event.")
 def show(synapse: "Synapse", report_id: str, *, users: bool) -> object:
     """Show a report; for an event, also the event.
 
@@ -131,11 +131,11 @@ _TITLES = {
 
 @report.verb
 @changes(REPORTS, "reports.delete_event", "reports.delete_user")
-@click.option("--users", is_flag=True, help="Reports of users instead of those of events.")
+@click.option("--users", is_flag=True, help="Dismiss reports of users instead of reports of events.")
 def dismiss(synapse: "Synapse", report_id: str, *, users: bool) -> Record:
     """Delete reports.
 
-    The reported events and users stay as they are.
+    The reported events and users do not change.
 
     \b
     Examples:

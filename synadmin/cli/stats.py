@@ -36,7 +36,7 @@ def stats() -> None:
 @reads("statistics.media", columns=_MEDIA_COLUMNS, empty="No uploads.")
 @click.option("--search", metavar="TEXT", help="Part of a user id or display name.")
 @click.option("--since", metavar="TIME", type=PAST_TIME, help="Only media uploaded since: 30d, 2026-01-31.")
-@click.option("--until", metavar="TIME", type=ANY_TIME, help="Only media uploaded before.")
+@click.option("--until", metavar="TIME", type=ANY_TIME, help="Only media uploaded before this time.")
 @sort_option(USER_STATISTICS_ORDERS, default="user_id")
 def media(
     synapse: "Synapse",

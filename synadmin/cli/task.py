@@ -48,10 +48,18 @@ def task() -> None:
 
 @task.verb
 @reads("tasks.list", name="list", columns=_columns, empty="No tasks.")
-@click.option("--action", "actions", multiple=True, metavar="NAME", help="Only these, such as purge_history.")
-@click.option("--resource", metavar="ID", help="Only those about this room or user.")
-@click.option("--status", "statuses", multiple=True, type=click.Choice(TASK_STATUSES), help="Only these.")
-@click.option("--before", metavar="TIME", type=ANY_TIME, help="Only those that last changed before.")
+@click.option(
+    "--action", "actions", multiple=True, metavar="NAME", help="Only this action, such as purge_history."
+)
+@click.option("--resource", metavar="ID", help="Only tasks of this room or user.")
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(TASK_STATUSES),
+    help="Only tasks with this status.",
+)
+@click.option("--before", metavar="TIME", type=ANY_TIME, help="Only tasks that last changed before.")
 def list_(
     synapse: "Synapse",
     *,

@@ -139,7 +139,10 @@ _CHANGE_COLUMNS = (
 
 @reads("media.quarantine_changes")
 @click.option(
-    "--after", metavar="N", type=click.IntRange(min=0), help="Only changes after those of an earlier run."
+    "--after",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Only changes after this number from an earlier run.",
 )
 def quarantine_changes(
     synapse: "Synapse", *, after: int | None, output: Output, invocation: Invocation

@@ -54,8 +54,10 @@ _COLUMNS = (
 
 @server_task(ROOMS, "room_deletion.delete", "room_deletion.delete_at_once", task=_DELETION, columns=_COLUMNS)
 @click.option("--empty", is_flag=True, help="Delete all rooms that no local user is joined to.")
-@click.option("--purge/--no-purge", default=None, help="Remove it from the database too, or keep it there.")
-@click.option("--force-purge", is_flag=True, help="Remove it even where a member could not be removed.")
+@click.option(
+    "--purge/--no-purge", default=None, help="Remove the rooms from the database, or keep them there."
+)
+@click.option("--force-purge", is_flag=True, help="Purge a room even if a member could not be removed.")
 @click.option("--block", is_flag=True, help="Block the room: local users cannot join it again.")
 @click.option("--new-room-user", metavar="USER", help="Move the users to a new room that this user controls.")
 @click.option("--room-name", metavar="NAME", help="The new room's name.")
@@ -377,7 +379,7 @@ _STATUS_COLUMNS = (
 
 @reads("room_deletion.status", "room_deletion.of_room", name="delete-status", columns=_STATUS_COLUMNS)
 @click.argument("deletion", metavar="ID|ROOM")
-@click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@click.option("--wait", is_flag=True, help="Wait until the deletion has ended.")
 def delete_status(synapse: "Synapse", deletion: str, *, wait: bool, invocation: "Invocation") -> object:
     """Show the progress of a room deletion.
 

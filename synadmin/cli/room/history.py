@@ -49,12 +49,12 @@ class EventOrTime(click.ParamType[int | str]):
     metavar="TIME|EVENT",
     type=EventOrTime(),
     required=True,
-    help="Delete what is older than this: 90d, 2026-01-31, or an event of the room.",
+    help="Delete events before this: 90d, 2026-01-31, or an event of the room.",
 )
 @click.option(
     "--delete-local-events",
     is_flag=True,
-    help="Also messages of local users, which may exist nowhere else.",
+    help="Also delete events of local users, which no other server may have.",
 )
 def purge_history(
     synapse: "Synapse", room_id: RoomId, *, before: int | str, delete_local_events: bool
@@ -121,7 +121,7 @@ def _(
 
 @reads("history.purge_status", columns=(Column("status"), Column("error")))
 @click.argument("purge_id", metavar="ID")
-@click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@click.option("--wait", is_flag=True, help="Wait until the purge has ended.")
 def purge_status(synapse: "Synapse", purge_id: str, *, wait: bool, invocation: "Invocation") -> object:
     """Show the progress of a history purge.
 

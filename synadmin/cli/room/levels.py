@@ -52,7 +52,7 @@ class _Options(TypedDict):
     type=(str, LEVEL),
     multiple=True,
     metavar="TYPE LEVEL",
-    help="The level that sending this type of event takes.",
+    help="The level needed to send this type of event.",
 )
 @click.option(
     "--default",
@@ -114,7 +114,7 @@ def set_power(
     "level",
     type=LEVEL,
     metavar="LEVEL",
-    help="The new level [default: that of the room; 0 if it gives control].",
+    help="The new level [default: the room's default level; 0 if that gives control].",
 )
 @ALLOW
 @LEAVE_ROOMS

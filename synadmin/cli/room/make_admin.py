@@ -44,7 +44,9 @@ _LONGEST_WAIT = 3600.0  # seconds, with --keep-rate-limits
 @renamed("--through", "--via SERVER")
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
 @click.option("--no-join", is_flag=True, help="Give the power, but do not join the room.")
-@click.option("--keep-rate-limits", is_flag=True, help="Wait where the server says so, and change no limits.")
+@click.option(
+    "--keep-rate-limits", is_flag=True, help="Do not lift rate limits; wait when the server says so."
+)
 @announce_option("the new admin")
 @SAVE_PLAN
 @change_options

@@ -52,9 +52,9 @@ _STEP = 0.05
 
 @click.command(cls=Command)
 @click.argument("room", shell_complete=complete_rooms)
-@click.option("--admin", required=True, metavar="USER", help="Who is to control the new room.")
+@click.option("--admin", required=True, metavar="USER", help="The admin of the new room.")
 @click.option("--name", metavar="NAME", help="The new room's name [default: that of the old room].")
-@click.option("--message", metavar="TEXT", help="The first message in it.")
+@click.option("--message", metavar="TEXT", help="The first message in the new room.")
 @click.option(
     "--purge", is_flag=True, help="Permanently remove the old room and its history from the database."
 )
@@ -68,7 +68,7 @@ _STEP = 0.05
 )
 @allow_option("Act as the new room's admin for a short time, to set its levels.")
 @click.option("--anyway", is_flag=True, help="Replace the room even if it can be regained.")
-@click.option("--confirm", "given", metavar="ROOM", help="Confirm the room beforehand.")
+@click.option("--confirm", "given", metavar="ROOM", help="Confirm the room without a question.")
 @change_options
 @output_options
 @pass_invocation

@@ -88,8 +88,8 @@ _COLUMNS = (
 
 
 @reads("rooms.hierarchy")
-@click.option("--max-depth", type=click.IntRange(min=0), help="How far down; 0 is the space alone.")
-@click.option("--page-size", type=click.IntRange(1, 50), help="Rooms a request; 50, unless given.")
+@click.option("--max-depth", type=click.IntRange(min=0), help="Depth of the tree; 0 is only the space.")
+@click.option("--page-size", type=click.IntRange(1, 50), help="Rooms in one request [default: 50].")
 def hierarchy(
     synapse: "Synapse", room_id: "RoomId", *, max_depth: int | None, page_size: int | None, output: Output
 ) -> None:

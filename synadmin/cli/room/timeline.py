@@ -55,8 +55,8 @@ _COLUMNS = (
     "--sender", "senders", metavar="USER", multiple=True, help="Only what this user sent; repeatable."
 )
 @click.option("--filter", "filter_", metavar="JSON", help="A RoomEventFilter of the Matrix specification.")
-@click.option("--start", metavar="TOKEN", help="Begin here: a start or end of `room context`.")
-@click.option("--end", metavar="TOKEN", help="Stop here.")
+@click.option("--start", metavar="TOKEN", help="Begin at this token: a start or end of `room context`.")
+@click.option("--end", metavar="TOKEN", help="Stop at this token.")
 @click.option("--raw", is_flag=True, help="The raw events, with hashes and signatures.")
 def messages(
     synapse: "Synapse",

@@ -273,7 +273,7 @@ def _check_token(synapse: "Synapse", acting: "Synapse", user_id: "UserId", sessi
 )
 @click.option("--until", type=FUTURE_TIME, help="Expiry: 90d, 2027-01-31 [default: one more period].")
 @click.option(
-    "--renewal-emails/--no-renewal-emails", default=None, help="Send e-mails that ask to renew it, or not."
+    "--renewal-emails/--no-renewal-emails", default=None, help="Send e-mails before the expiry, or not."
 )
 def validity(
     synapse: "Synapse", user_id: "UserId", *, until: int | None, renewal_emails: bool | None

@@ -66,7 +66,7 @@ def _pairs(*names: str, metavar: str, help_: str) -> Callable[[F], F]:
     metavar="PROVIDER ID",
     help_="External id at a single sign-on provider. Repeatable.",
 )
-@click.option("--admin/--no-admin", default=None, help="Make it a server admin.")
+@click.option("--admin/--no-admin", default=None, help="Make the account a server admin.")
 @click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one.")
 @click.option("--password-stdin", is_flag=True, help="Ask for a password, or read it from standard input.")
 @click.option("--modify", "may_exist", is_flag=True, help="Change the account if it exists.")
@@ -207,13 +207,13 @@ def _email_of(row: Row) -> Pairs:
     metavar="MEDIUM ADDRESS",
     help_="Add an e-mail address (email) or a telephone number (msisdn). Repeatable.",
 )
-@_pairs("--remove-threepid", metavar="MEDIUM ADDRESS", help_="Remove one. Repeatable.")
+@_pairs("--remove-threepid", metavar="MEDIUM ADDRESS", help_="Remove an address or number. Repeatable.")
 @_pairs(
     "--add-external-id",
     metavar="PROVIDER ID",
     help_="Add an external id at a single sign-on provider. Repeatable.",
 )
-@_pairs("--remove-external-id", metavar="PROVIDER ID", help_="Remove one. Repeatable.")
+@_pairs("--remove-external-id", metavar="PROVIDER ID", help_="Remove an external id. Repeatable.")
 @click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one; '' for none.")
 @click.option("--approved/--not-approved", default=None, help="Approve the account, or not (MSC3866).")
 def modify(synapse: "Synapse", user_id: "UserId", *, changes: AccountChanges) -> Record:
@@ -291,10 +291,10 @@ def _localpart(text: str) -> str:
     "--secret-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A file that holds only registration_shared_secret [default: ask].",
+    help="A file with only registration_shared_secret [default: ask].",
 )
 @click.option("--displayname", metavar="TEXT", help="Display name [default: the localpart].")
-@click.option("--admin", is_flag=True, help="Make it a server admin.")
+@click.option("--admin", is_flag=True, help="Make the account a server admin.")
 @click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one.")
 def register(
     synapse: "Synapse",

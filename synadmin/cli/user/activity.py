@@ -27,7 +27,7 @@ _PUSHER_COLUMNS = (
     Column("profile_tag", shown=False),
     Column("data", shown=False),
 )
-_since = click.option("--since", type=PAST_TIME, default=0, help="Only since: 7d, 2026-01-31.")
+_since = click.option("--since", type=PAST_TIME, default=0, help="Count only since: 7d, 2026-01-31.")
 
 
 def _counting(field: str, title: str) -> tuple[Column, ...]:

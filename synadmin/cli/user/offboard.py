@@ -45,7 +45,7 @@ _HEADINGS = ("user", "successor")
     type=click.Choice(["lock", "deactivate", "nothing"]),
     default="lock",
     show_default=True,
-    help="What happens to the account when its rooms are done.",
+    help="What to do with the account after its rooms.",
 )
 @allow_option("Act as local users for a short time: successors join at once, the account gives up its power.")
 @LEAVE_ROOMS

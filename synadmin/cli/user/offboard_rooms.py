@@ -77,7 +77,7 @@ class HandoverReport:
                 self.invocation.say(text)
 
     def ask(self, question: str) -> None:
-        """Show the rooms, refused ones first, and ask whether to go on."""
+        """Show the rooms, refused ones first, and ask whether to continue."""
         plan = sorted(self._plan, key=lambda room: room.outcome == "planned")
         if confirm_plan(self.invocation, plan, question):
             self._printed |= self._in_question

@@ -94,8 +94,8 @@ _LIST_COLUMNS = (
     "--v2",
     "old",
     is_flag=True,
-    help="Ask version 2 of the endpoint, for a Synapse before 1.103: active accounts only, or with "
-    "--deactivated the deactivated beside them.",
+    help="Use version 2 of the endpoint, for Synapse before 1.103: active accounts, with "
+    "--deactivated also deactivated accounts.",
 )
 def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool, invocation: "Invocation") -> object:
     """List the accounts of the server.

@@ -38,7 +38,7 @@ _REDACTED_TYPES = ["m.room.member", "m.room.message", "m.room.encrypted"]
 @click.option("--room", "rooms", metavar="ROOM", multiple=True, help="Only in this room. Repeatable.")
 @click.option("--reason", metavar="TEXT", help="The reason; all members of the rooms can read it.")
 @click.option("--after", type=PAST_TIME, help="Only messages sent since: 7d, 2026-01-31.")
-@click.option("--before", type=ANY_TIME, help="Only messages sent until then.")
+@click.option("--before", type=ANY_TIME, help="Only messages sent up to this time.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 2**31 - 1),
@@ -245,7 +245,7 @@ def _wait_for(invocation: Invocation, synapse: "Synapse", redact_id: str, what: 
 
 @reads("moderation.redact_status")
 @click.argument("redact_id", metavar="ID")
-@click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@click.option("--wait", is_flag=True, help="Wait until the redaction has ended.")
 def redact_status(synapse: "Synapse", redact_id: str, *, wait: bool, invocation: Invocation) -> object:
     """Show the progress of a redaction, and its failures.
 
