@@ -1,4 +1,4 @@
-"""Does a server's name lead to the server? Discovery, checks, and a verdict with what to do.
+"""Checks whether other servers and clients find a homeserver by its name, and what to do if not.
 
 >>> from synadmin.delegation import check
 >>> check("example.org").verdict
@@ -23,14 +23,14 @@ def check(
 
     Args:
         server_name: the part of its user ids after the colon.
-        timeout: seconds after which it is over, whatever hangs.
+        timeout: seconds after which the check ends, even if a server does not answer.
         ca_file: certificates to trust instead of the system's.
-        nameserver: ``ADDRESS[:PORT]``, asked instead of the system's.
+        nameserver: ``ADDRESS[:PORT]``, used instead of the system's.
         resolve: ``NAME:PORT:ADDRESS[:PORT]`` each: addresses to use instead of those in DNS.
 
     Raises:
-        UsageError: one of them is not what it should be.
-        SettingsError: the file of certificates holds none.
+        UsageError: one of these values is not valid.
+        SettingsError: the file of certificates has no certificates.
 
     Source: Matrix specification, Server-Server API, "Resolving server names".
     """

@@ -1,7 +1,7 @@
 """A certificate judged as Synapse judges it: the chain, the time, and the names it is for.
 
 Only the subject alternative names count, never the common name (RFC 6125, and service_identity, which
-Synapse asks).
+Synapse uses).
 """
 
 import ssl
@@ -18,7 +18,7 @@ _UNTRUSTED_ROOT = 19
 _ISSUER_UNKNOWN = frozenset({2, 20, 21})
 _NOT_YET_VALID = 9
 _EXPIRED = 10
-_TIMES = frozenset({_NOT_YET_VALID, _EXPIRED})  # reported with the date, which OpenSSL does not name
+_TIMES = frozenset({_NOT_YET_VALID, _EXPIRED})  # reported with the date, which OpenSSL omits
 _SHOWN_NAMES = 5
 
 
@@ -27,7 +27,7 @@ class Certificate:
     """The parts of a certificate that checks use.
 
     Attributes:
-        names: the DNS names it is for, and IP addresses.
+        names: the DNS names and IP addresses that it is for.
         issuer: its issuer, in words.
     """
 
@@ -37,7 +37,7 @@ class Certificate:
     issuer: str
 
     def covers(self, name: str) -> bool:
-        """Whether it is for this DNS name or IP address."""
+        """Whether the certificate is for this DNS name or IP address."""
         try:
             wanted = ip_address(name)
         except ValueError:
@@ -88,10 +88,10 @@ def _is_same(text: str, wanted: object) -> bool:
 def problems(
     certificate: Certificate | None, name: str, chain: ssl.SSLCertVerificationError | None, now: datetime
 ) -> tuple[str, ...]:
-    """Return why other servers will not take it, each reason as a clause.
+    """Return why other servers do not accept a certificate, each reason as a clause.
 
     Args:
-        certificate: as it was shown.
+        certificate: the certificate that the server sent; None where it cannot be read.
         name: the name that it must have.
         chain: OpenSSL's error about the chain.
         now: the time, with its zone.
@@ -102,7 +102,7 @@ def problems(
     if now > certificate.ends:
         problems.append(f"the certificate expired on {certificate.ends:%Y-%m-%d}")
     if now < certificate.starts:
-        problems.append(f"the certificate is valid from {certificate.starts:%Y-%m-%d %H:%M} UTC on, not yet")
+        problems.append(f"the certificate is not valid before {certificate.starts:%Y-%m-%d %H:%M} UTC")
     if chain is not None and not (chain.verify_code in _TIMES and problems):
         problems.append(_chain_problem(chain, certificate))
     if not certificate.covers(name):
@@ -126,16 +126,16 @@ def _chain_problem(chain: ssl.SSLCertVerificationError, certificate: Certificate
         )
     if chain.verify_code == _EXPIRED:
         return "a certificate of the chain has expired"
-    return f"the certificate's chain does not hold: {chain.verify_message}"
+    return f"the certificate's chain is not valid: {chain.verify_message}"
 
 
 def expires_soon(certificate: Certificate, now: datetime) -> bool:
-    """Whether it ends within 14 days."""
+    """Whether the certificate expires within 14 days."""
     return certificate.ends - now < _WARNING
 
 
 def days_left(certificate: Certificate, now: datetime) -> int:
-    """Return for how many whole days it is still valid."""
+    """Return for how many whole days the certificate is still valid."""
     return (certificate.ends - now).days
 
 

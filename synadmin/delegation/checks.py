@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 ERROR = "error"
-"""Other servers get no answers until it is fixed."""
+"""Other servers get no answers until the problem is fixed."""
 WARNING = "warning"
-"""It still works, for now or for most."""
+"""Federation still works, but perhaps not for long or not for every server."""
 NOTE = "note"
-"""Neither good nor bad."""
+"""Information that is neither good nor bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Check:
     Attributes:
         name: ``dns`` ``well-known`` ``srv`` ``connection`` ``certificate`` ``version`` ``keys``
             ``admin-api`` ``client-well-known`` ``client-api``.
-        ok: it is as it should be.
+        ok: the check has found no problem.
         detail: the result, as a sentence, with the address where there are several.
         severity: how much it matters where it is not ok: ``error``, ``warning`` or ``note``.
     """

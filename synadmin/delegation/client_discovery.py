@@ -1,4 +1,4 @@
-"""What clients need, which delegation between servers does not cover.
+"""Checks what clients need; delegation between servers does not cover it.
 
 Source: Matrix specification, Client-Server API, "Server Discovery" and "Web Browser Clients".
 """
@@ -21,8 +21,8 @@ class Clients:
     """The result of discovery by clients.
 
     Attributes:
-        checks: each with what it found.
-        base_url: where clients reach the homeserver; None where they do not.
+        checks: the checks with their results.
+        base_url: the URL at which clients reach the homeserver; None if they do not reach it.
     """
 
     checks: tuple[Check, ...]
@@ -45,7 +45,7 @@ def check(name: ServerName, fetcher: Fetcher) -> Clients:
         checks.append(_check("client-api", problem or f"{file.base_url} answers clients", ok=works))
         checks += _admin(fetcher, file.base_url)
         return Clients(tuple(checks), file.base_url if works else None)
-    # What clients try next: the server name itself, as a URL.
+    # Next, clients try the server name itself as a URL.
     base_url = f"https://{name.text}"
     works = _versions(fetcher, base_url) is None
     if works and file.kind is FileKind.ABSENT:

@@ -1,7 +1,7 @@
 """One TLS connection to one address, and GET requests over it: each bounded in time and size.
 
-``requests`` cannot connect to one address, show the certificate of another name, and speak to a third;
-discovery needs all three.
+``requests`` cannot connect to one address, check the certificate for another name, and send a third name in
+``Host``; discovery needs all three.
 """
 
 import errno
@@ -20,7 +20,7 @@ from synadmin.http.reader import Answer, UnreadableError, read
 
 _AT_ONCE = 65_536  # bytes
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
-# A closed connection, which OpenSSL reports in one of these ways: it depends on the moment.
+# OpenSSL reports a closed connection in one of these ways, depending on the moment.
 _CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, BrokenPipeError)
 
 
@@ -28,11 +28,11 @@ class NoAnswerError(ConnectError):
     """No answer from an address.
 
     Attributes:
-        refused: nothing listens there.
-        no_route: this machine has no way to such an address (it has no IPv6, for instance).
-        timed_out: nothing came in time.
-        connected: it took the connection.
-        insecure: there is something, but TLS with it failed.
+        refused: no server listens there.
+        no_route: this machine has no route to such an address (it has no IPv6, for example).
+        timed_out: no answer came in time.
+        connected: the server took the connection.
+        insecure: a server answered, but TLS with it failed.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Trust:
         """Load the certificates.
 
         Raises:
-            SettingsError: the file holds none.
+            SettingsError: the file has no certificates.
         """
         try:
             self.verifying = ssl.create_default_context(cafile=ca_file)
@@ -69,7 +69,7 @@ class Trust:
             raise SettingsError(
                 f"SYNADMIN_CA_FILE: {ca_file} holds no certificates ({reason.lower().replace('_', ' ')})"
             ) from None
-        # The name is compared in certificate.py, so that one wrong thing does not hide another.
+        # certificate.py compares the name, so that one problem does not hide another.
         self.verifying.check_hostname = False
         # Newer Pythons are stricter here than any homeserver is.
         self.verifying.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -94,8 +94,8 @@ class TlsConnection:
         Args:
             address: the address.
             name: sent as SNI, unless it is an IP address (for which there is no SNI).
-            context: one of those of :class:`Trust`.
-            deadline: by when the handshake has to be over.
+            context: one of the contexts of :class:`Trust`.
+            deadline: the time by which the handshake has to end.
 
         Raises:
             NoAnswerError: no server answers, or it answers without TLS.
@@ -134,13 +134,13 @@ class TlsConnection:
         """Ask for a path.
 
         Args:
-            target: path and query, as on the wire.
+            target: path and query, percent-encoded.
             host: the ``Host`` header.
-            deadline: by when the whole answer has to be there.
-            most: bytes of the body.
+            deadline: the time by which the whole answer has to arrive.
+            most: the largest size of the body, in bytes.
 
         Raises:
-            NoAnswerError: none came, or none that is HTTP.
+            NoAnswerError: no answer came, or an answer that is not HTTP.
         """
         request = (
             f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: synadmin/{__version__}\r\n"
@@ -148,7 +148,7 @@ class TlsConnection:
         )
 
         def receive() -> bytes:
-            # A server that sends a byte a second never meets a timeout that starts again with every byte.
+            # A timeout for each byte would never end for a server that sends a byte a second.
             self._socket.settimeout(deadline.left())
             return self._socket.recv(_AT_ONCE)
 
@@ -178,7 +178,7 @@ def connect(
         address: the address.
         name: the name that the certificate must have; sent as SNI.
         trust: the trusted certificates.
-        deadline: for both attempts together.
+        deadline: the time by which both attempts have to end.
         now: the time, with its zone.
 
     Returns:
@@ -192,14 +192,14 @@ def connect(
         connection = TlsConnection(address, name, trust.verifying, deadline)
     except ssl.SSLCertVerificationError as error:
         chain = error
-        # To read the certificate and the server behind it; nothing secret is sent.
+        # This reads the certificate and the answers of the server; no secret is sent.
         connection = TlsConnection(address, name, trust.unverified, deadline)
     shown = certificate.read(connection.certificate)
     return connection, shown, certificate.problems(shown, name, chain, now)
 
 
 def connect_trusted(address: Address, name: str, trust: Trust, deadline: Deadline) -> TlsConnection:
-    """Connect where other servers and browsers would: the certificate is valid and trusted.
+    """Connect as other servers and browsers do: only with a valid and trusted certificate.
 
     Raises:
         NoAnswerError: no server answers, or its certificate is not trusted.

@@ -1,7 +1,7 @@
-"""From a server name to where its homeserver listens, step by step.
+"""Finds the address and port of a homeserver from its server name, step by step.
 
 Source: Matrix specification, Server-Server API, "Resolving server names". The numbers in the comments
-are its steps. Pure: DNS and HTTPS are handed in.
+are its steps. Pure: DNS and HTTPS are passed in.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class RouteStep:
 
     Attributes:
         name: ``ip-literal``, ``explicit-port``, ``well-known``, ``srv``, ``default`` or ``addresses``.
-        taken: the way leads on through it.
+        taken: the route follows from this step.
         detail: its result, as a sentence.
     """
 
@@ -56,7 +56,7 @@ class Route:
         via: ``ip-literal``, ``explicit-port``, ``well-known``, ``srv`` or ``default``.
         certificate_name: the name that the certificate must have; sent as SNI unless it is an IP address.
         host_header: the ``Host`` of the requests.
-        targets: where to connect, in the order to be tried; empty where an SRV record says "nowhere".
+        targets: the hosts to connect to, in this order; empty where an SRV record says "no service".
         srv: the SRV record that was used.
         srv_problems: the SRV records that could not be looked up.
     """
@@ -69,7 +69,7 @@ class Route:
     srv_problems: tuple[str, ...] = ()
 
     def as_record(self) -> dict[str, object]:
-        """Return it as scripts get it."""
+        """Return the route as scripts get it."""
         first = self.targets[0] if self.targets else None
         return {
             "via": self.via,
@@ -90,12 +90,12 @@ class Discovery:
 
 
 @dataclass
-class _Walk:
+class _RouteFinder:
     resolver: Resolver
     fetcher: Fetcher
     steps: list[RouteStep] = field(default_factory=list)
 
-    def say(self, name: str, *, taken: bool, detail: str) -> None:
+    def add_step(self, name: str, *, taken: bool, detail: str) -> None:
         self.steps.append(RouteStep(name, taken, detail))
 
     def target(self, host: str, port: int) -> ServerHost:
@@ -105,9 +105,9 @@ class _Walk:
             ways = ", ".join(str(address) for address in addresses.found)
             via = "".join(f" by way of {alias}" for alias in addresses.aliases)
             given = ", as --resolve says" if addresses.given else ""
-            self.say("addresses", taken=True, detail=f"{target} is {ways}{via}{given}")
+            self.add_step("addresses", taken=True, detail=f"{target} is {ways}{via}{given}")
         else:
-            self.say("addresses", taken=False, detail=addresses.problem or f"{host} has no address")
+            self.add_step("addresses", taken=False, detail=addresses.problem or f"{host} has no address")
         return target
 
     def route(self, via: str, name: ServerName) -> Route:
@@ -120,19 +120,25 @@ class _Walk:
         for prefix in (_CURRENT, _DEPRECATED):
             record = f"{prefix}.{host}"
             services = self.resolver.services(record)
-            self.say(SRV, taken=bool(services.found or services.refused), detail=_of(record, services, host))
+            self.add_step(
+                SRV,
+                taken=bool(services.found or services.refused),
+                detail=_srv_detail(record, services, host),
+            )
             if services.problem is not None:
                 problems.append(services.problem)
             if services.refused or services.found:
                 targets = tuple(self.target(service.host, service.port) for service in services.found)
-                # The certificate stays the one for the host: DNS alone proves nothing.
+                # The certificate still has to be for the host: DNS alone proves nothing.
                 return Route(via or SRV, host, host, targets, srv=record, srv_problems=tuple(problems))
-        self.say(DEFAULT, taken=True, detail=f"so it is {host}, port {FEDERATION_PORT}")
+        self.add_step(
+            DEFAULT, taken=True, detail=f"so other servers connect to {host}, port {FEDERATION_PORT}"
+        )
         target = self.target(host, FEDERATION_PORT)
         return Route(via or DEFAULT, host, host, (target,), srv_problems=tuple(problems))
 
 
-def _of(record: str, services: SrvRecords, host: str) -> str:
+def _srv_detail(record: str, services: SrvRecords, host: str) -> str:
     if services.problem is not None:
         return services.problem
     if services.refused:
@@ -147,27 +153,27 @@ def _of(record: str, services: SrvRecords, host: str) -> str:
 
 def discover(name: ServerName, resolver: Resolver, fetcher: Fetcher) -> Discovery:
     """Find the route to a homeserver. A failure is a step of the result, and not raised."""
-    walk = _Walk(resolver, fetcher)
+    finder = _RouteFinder(resolver, fetcher)
     # 1. An IP address: that, with the port or 8448.
     if name.literal:
-        walk.say(IP_LITERAL, taken=True, detail=f"{name.host} is an IP address: nothing is looked up")
-        return Discovery(name, walk.route(IP_LITERAL, name), tuple(walk.steps))
+        finder.add_step(IP_LITERAL, taken=True, detail=f"{name.host} is an IP address: nothing is looked up")
+        return Discovery(name, finder.route(IP_LITERAL, name), tuple(finder.steps))
     # 2. An explicit port: that host and port.
     if name.port is not None:
         detail = f"the name says port {name.port}: no delegation is looked for"
-        walk.say(EXPLICIT_PORT, taken=True, detail=detail)
-        return Discovery(name, walk.route(EXPLICIT_PORT, name), tuple(walk.steps))
+        finder.add_step(EXPLICIT_PORT, taken=True, detail=detail)
+        return Discovery(name, finder.route(EXPLICIT_PORT, name), tuple(finder.steps))
     # 3. The well-known file, and what it delegates to.
     well_known = server_file(fetcher.fetch(f"https://{name.host}{SERVER}"))
     delegated = well_known.delegated if well_known.kind is FileKind.FOUND else None
-    walk.say(WELL_KNOWN, taken=delegated is not None, detail=f"{SERVER}: {well_known.detail}")
+    finder.add_step(WELL_KNOWN, taken=delegated is not None, detail=f"{SERVER}: {well_known.detail}")
     if delegated is None:
-        # 4, 5, 6. As if there were none.
-        route = walk.by_srv_or_default(None, name.host)
+        # 4, 5, 6. The same as without a file.
+        route = finder.by_srv_or_default(None, name.host)
     elif delegated.literal or delegated.port is not None:
         # 3.1, 3.2. An IP address or an explicit port: nothing more is looked up.
-        route = walk.route(WELL_KNOWN, delegated)
+        route = finder.route(WELL_KNOWN, delegated)
     else:
         # 3.3, 3.4, 3.5.
-        route = walk.by_srv_or_default(WELL_KNOWN, delegated.host)
-    return Discovery(name, route, tuple(walk.steps), well_known)
+        route = finder.by_srv_or_default(WELL_KNOWN, delegated.host)
+    return Discovery(name, route, tuple(finder.steps), well_known)

@@ -1,4 +1,4 @@
-"""DNS: addresses and services, each failure with its own sentence."""
+"""DNS: addresses and services, with a separate sentence for each failure."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +23,10 @@ class Addresses:
 
     Attributes:
         found: the addresses, IPv6 first as DNS gives them.
-        aliases: the CNAMEs on the way.
-        given: by ``--resolve``, not by DNS.
-        problem: why there is none, or why there may be more, as a sentence.
-        unanswered: DNS did not say that there is none; it did not say anything.
+        aliases: the CNAMEs that were followed.
+        given: the addresses are from ``--resolve``, not from DNS.
+        problem: why there is no address, or why there may be more, as a sentence.
+        unanswered: DNS did not answer, so it is not known whether there is an address.
     """
 
     found: tuple[Address, ...] = ()
@@ -51,9 +51,9 @@ class SrvRecords:
     """The SRV records of a name.
 
     Attributes:
-        found: in the order in which they are to be tried.
+        found: the records, in the order in which they are to be tried.
         refused: a record says that the service is not offered (the target is ``.``; RFC 2782).
-        problem: why they could not be looked up, as a sentence; none where there simply are none.
+        problem: why they could not be looked up, as a sentence; None if there are no records.
     """
 
     found: tuple[SrvRecord, ...] = ()
@@ -62,10 +62,10 @@ class SrvRecords:
 
 
 class Resolver(Protocol):
-    """The protocol of what discovery reads from DNS."""
+    """The protocol of a resolver for discovery."""
 
     def addresses(self, host: str, port: int) -> Addresses:
-        """Return where a host and port lead."""
+        """Return the addresses of a host and port."""
 
     def services(self, name: str) -> SrvRecords:
         """Return the SRV records of ``_service._proto.host``."""
@@ -84,8 +84,8 @@ class DnsResolver:
         """Prepare the resolver.
 
         Args:
-            deadline: by when all questions together have to be answered.
-            nameserver: instead of those in ``/etc/resolv.conf``.
+            deadline: the time by which all questions have to be answered.
+            nameserver: a nameserver to use instead of those in ``/etc/resolv.conf``.
             overrides: addresses by host and port.
         """
         self._deadline = deadline
@@ -93,7 +93,7 @@ class DnsResolver:
         try:
             self._resolver = dns.resolver.Resolver(configure=nameserver is None)
         except dns.resolver.NoResolverConfiguration:
-            # Enough for what --resolve answers; for everything else no nameserver answers.
+            # Enough for names in --resolve; all other names have no nameserver.
             self._resolver = dns.resolver.Resolver(configure=False)
         if nameserver is not None:
             self._resolver.nameservers = [nameserver.ip]
@@ -102,20 +102,20 @@ class DnsResolver:
         self._resolver.ndots = 1
 
     def addresses(self, host: str, port: int) -> Addresses:
-        """Return where a host and port lead."""
+        """Return the addresses of a host and port."""
         given = self._overrides.get((host.lower(), port))
         if given is not None:
             return Addresses(given, given=True)
         if is_ip(host):
             return Addresses((Address(host, port),))
         if host.lower().removesuffix(".").endswith("localhost"):
-            # RFC 6761: never asked of DNS.
+            # RFC 6761: localhost is never looked up in DNS.
             return Addresses((Address("127.0.0.1", port),))
         deadline = self._deadline.share()
         with ThreadPoolExecutor(2) as pool:
             six, four = pool.map(lambda kind: self._hosts(host, kind, deadline), ("AAAA", "A"))
         found = tuple(Address(ip, port) for ip in (*six.values, *four.values))
-        # The same name, the same failure: said once.
+        # Both failures are about the same name: one sentence is enough.
         problem = four.problem or six.problem
         if not found and problem is None:
             problem = f"{host} is in DNS, but has no address there (neither A nor AAAA)"
@@ -166,16 +166,16 @@ class DnsResolver:
             return _Answer(problem=f"DNS did not answer in time when asked about {name}", unanswered=True)
         except dns.resolver.NoNameservers as error:
             return _Answer(
-                problem=f"the nameserver cannot tell about {name}: {_reason(error)}", unanswered=True
+                problem=f"the nameserver does not resolve {name}: {_reason(error)}", unanswered=True
             )
         except dns.name.LabelTooLong:
             return _Answer(problem=f"{name} has a part that is longer than 63 characters")
         except dns.exception.DNSException as error:
             if type(error).__name__ in {"ChainTooLong", "YXDOMAIN"}:
                 return _Answer(problem=_LOOP.format(name))
-            return _Answer(problem=f"DNS cannot tell about {name}: {type(error).__name__}", unanswered=True)
+            return _Answer(problem=f"DNS does not resolve {name}: {type(error).__name__}", unanswered=True)
         except (OSError, ValueError) as error:
-            return _Answer(problem=f"DNS cannot be asked about {name}: {error}", unanswered=True)
+            return _Answer(problem=f"DNS cannot look up {name}: {error}", unanswered=True)
         aliases = tuple(
             _text(item.target)
             for rrset in answer.response.answer
@@ -185,7 +185,7 @@ class DnsResolver:
         return _Answer(tuple(answer.rrset or ()), aliases)
 
 
-_LOOP = "the aliases (CNAME) of {} go round in a circle"
+_LOOP = "the aliases (CNAME) of {} form a loop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class _Hosts:
 
 
 def _reason(error: dns.resolver.NoNameservers) -> str:
-    """Return the nameserver's answer code, or what the network said."""
+    """Return the nameserver's answer code, or the error of the network."""
     for _, _, _, failure, response in reversed(error.kwargs.get("errors", ())):
         if response is not None:
             return dns.rcode.to_text(response.rcode())

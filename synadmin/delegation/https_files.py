@@ -1,4 +1,4 @@
-"""Fetching a file over HTTPS as any server or browser would, redirects followed."""
+"""Fetching a file over HTTPS as servers and browsers do; redirects are followed."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -22,11 +22,11 @@ class Fetched:
     Attributes:
         url: the last one, after redirects.
         answer: the answer; None where none came.
-        problem: why there is none, as a sentence.
-        absent: nothing is served there: no such name, or no server listens.
-        insecure: it was TLS that failed: the certificate, or no TLS at all.
-        misdirected: the redirects lead nowhere: in a circle, too many, not https.
-        redirects: the URLs on the way, the first one left out.
+        problem: why there is no answer, as a sentence.
+        absent: no server is there: the name does not exist, or no server listens.
+        insecure: TLS failed: the certificate is not valid, or the server has no TLS.
+        misdirected: the redirects are not valid: a loop, too many, or not https.
+        redirects: the URLs of the redirects, without the first URL.
     """
 
     url: str
@@ -39,7 +39,7 @@ class Fetched:
 
 
 class Fetcher(Protocol):
-    """The protocol of what fetches a file."""
+    """The protocol of a fetcher of files."""
 
     def fetch(self, url: str) -> Fetched:
         """Fetch a URL and follow its redirects."""
@@ -87,7 +87,7 @@ class HttpsFetcher:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         failure: NoAnswerError | None = None
         for number, address in enumerate(addresses.found):
-            # As browsers and homeservers do: the next address where this one does not take connections.
+            # Like browsers and homeservers, try the next address if this one does not take connections.
             share = deadline.share(of=1 / (len(addresses.found) - number))
             try:
                 with connect_trusted(address, host, self._trust, share) as connection:

@@ -1,4 +1,4 @@
-"""Server names, and the two options that bend where they lead.
+"""Server names, and the two options that change their addresses.
 
 Source: Matrix specification, Appendices, "Server Name".
 """
@@ -15,7 +15,7 @@ FEDERATION_PORT = 8448
 HTTPS_PORT = 443
 _HIGHEST_PORT = 65535
 _DNS_PORT = 53
-_LONGEST = 230  # bytes, so that a user id with a short localpart still fits into its 255
+_LONGEST = 230  # bytes: a user id with a short localpart must fit into 255
 _LONGEST_LABEL = 63
 _OVERRIDE = re.compile(r"(?P<name>\[[^\]]*\]|[^:\[\]]+):(?P<port>[0-9]+):(?P<to>.+)\Z")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9.]+))(?::(?P<port>[0-9]+))?\Z")
@@ -37,7 +37,7 @@ class ServerName:
     """A server name in its parts.
 
     Attributes:
-        text: as it was written.
+        text: the server name as it was written.
         host: the DNS name, or the IP address without brackets.
         port: the explicit port.
         literal: the host is an IP address.
@@ -58,7 +58,7 @@ def parse_name(text: str) -> ServerName:
     """Parse a server name.
 
     Raises:
-        UsageError: it is none, with a sentence on what it is instead.
+        UsageError: it is not a server name; the message says what it is.
     """
     problem = _problem(text)
     if problem is not None:
@@ -107,7 +107,7 @@ def _problem(text: str) -> str | None:  # noqa: C901, PLR0911  one clause for ea
 def _problem_of_labels(text: str) -> str | None:
     if text.startswith("["):
         return None
-    # One dot at the end is how DNS itself writes a full name.
+    # In DNS, a full name may end with a dot.
     for label in text.partition(":")[0].removesuffix(".").split("."):
         if not label:
             return "there is nothing between two dots"
@@ -136,7 +136,7 @@ def parse_address(text: str, *, port: int = _DNS_PORT) -> Address:
     """Read ``ADDRESS[:PORT]``, IPv6 in brackets where a port follows; a nameserver has DNS's port.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not an address.
     """
     if is_ip(text):
         return Address(text, port)
@@ -155,7 +155,7 @@ def parse_overrides(texts: Iterable[str]) -> Mapping[tuple[str, int], tuple[Addr
     """Read the values of ``--resolve``, ``NAME:PORT:ADDRESS[:PORT]``; a name may have several addresses.
 
     Raises:
-        UsageError: one is not of that shape.
+        UsageError: a value does not have this format.
     """
     overrides: dict[tuple[str, int], tuple[Address, ...]] = {}
     for text in texts:

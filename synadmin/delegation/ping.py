@@ -1,4 +1,4 @@
-"""How fast other servers answer: the federation version endpoint, asked a few times over one connection."""
+"""Measures how fast other servers answer: a few requests for the federation version over one connection."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ class Ping:
     """The times and the answer of a server.
 
     Attributes:
-        sent: how many requests were meant for it.
+        sent: how many requests were to be sent.
         milliseconds: how long each answer took, from the request to its last byte; the TLS handshake
             does not count.
         software: the name that the server gives for its software.
@@ -38,7 +38,7 @@ class Ping:
 
     @property
     def answered(self) -> bool:
-        """Whether it answered at least once."""
+        """Whether the server answered at least once."""
         return bool(self.milliseconds)
 
     @property
@@ -67,9 +67,9 @@ def ping(server_name: str, network: Network, *, count: int, timeout: float) -> P
 
     Args:
         server_name: the server name.
-        network: the network as it shall be seen.
-        count: how many times.
-        timeout: seconds after which it is over, whatever hangs.
+        network: the resolver, the fetcher and the trusted certificates.
+        count: the number of requests.
+        timeout: seconds after which the ping ends, even if the server does not answer.
 
     Raises:
         UsageError: it is not a server name.
@@ -83,7 +83,7 @@ def ping(server_name: str, network: Network, *, count: int, timeout: float) -> P
         for _ in range(count):
             if connection is None or connection.closed:
                 connection = _connected(route, network, deadline)
-            if not _asked(result, connection, route, deadline):
+            if not _send_ping(result, connection, route, deadline):
                 connection.close()
                 connection = None
     except NoAnswerError as error:
@@ -95,10 +95,10 @@ def ping(server_name: str, network: Network, *, count: int, timeout: float) -> P
 
 
 def _connected(route: Route, network: Network, deadline: Deadline) -> TlsConnection:
-    """Connect as another homeserver would: the first address that takes it, with a certificate that holds.
+    """Connect as another homeserver does: to the first address that answers with a valid certificate.
 
     Raises:
-        NoAnswerError: none does.
+        NoAnswerError: no address does.
     """
     failure: NoAnswerError | None = None
     for target in route.targets:
@@ -113,7 +113,7 @@ def _connected(route: Route, network: Network, deadline: Deadline) -> TlsConnect
     raise failure or NoAnswerError(f"{route.srv} says that there is no such service")
 
 
-def _asked(result: Ping, connection: TlsConnection, route: Route, deadline: Deadline) -> bool:
+def _send_ping(result: Ping, connection: TlsConnection, route: Route, deadline: Deadline) -> bool:
     """Send one request, and return whether the connection can be used again."""
     started = time.monotonic()
     try:
@@ -132,11 +132,11 @@ def _asked(result: Ping, connection: TlsConnection, route: Route, deadline: Dead
 
 
 def ping_all(server_names: Sequence[str], ping_one: Callable[[str], Ping], *, at_once: int) -> Iterator[Ping]:
-    """Ping many servers, each answer as soon as it is there."""
+    """Ping many servers; yield each result as soon as it is known."""
     with ThreadPoolExecutor(at_once) as pool:
         try:
             for done in as_completed([pool.submit(ping_one, name) for name in server_names]):
                 yield done.result()
         finally:
-            # Ctrl-C: those that have not begun need not begin.
+            # After Ctrl-C, pings that have not begun are not sent.
             pool.shutdown(wait=False, cancel_futures=True)

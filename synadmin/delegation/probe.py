@@ -1,4 +1,4 @@
-"""What answers at one address: TLS, the certificate, the version, the keys, the Admin API.
+"""Checks one address: TLS, the certificate, the version, the keys, the Admin API.
 
 Sources: Matrix specification, Server-Server API, "Server implementation" and "Publishing Keys".
 """
@@ -21,7 +21,7 @@ KEYS = "/_matrix/key/v2/server"
 ADMIN = "/_synapse/admin/v1/server_version"
 _ALLOWED_IN = frozenset({"M_MISSING_TOKEN", "M_UNKNOWN_TOKEN", "M_FORBIDDEN"})
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_LONGEST_NAME = 80  # characters of what a server calls itself
+_LONGEST_NAME = 80  # characters of the name and version of a server's software
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ProbeTarget:
     Attributes:
         server_name: the server name that the homeserver should have.
         certificate_name: the name that its certificate must have.
-        host_header: the ``Host`` to ask with.
+        host_header: the ``Host`` of the requests.
     """
 
     server_name: str
@@ -44,9 +44,9 @@ class Probe:
     """The result of probing an address.
 
     Attributes:
-        checks: each with what it found.
-        connects: it takes connections, whatever comes after that.
-        unchecked: this machine cannot reach such addresses, which says nothing about them.
+        checks: the checks with their results.
+        connects: the address takes connections, even if it does not answer requests.
+        unchecked: this machine cannot reach such addresses, so they were not checked.
         software: the name that the server gives for its software.
     """
 
@@ -59,17 +59,17 @@ class Probe:
 
     @property
     def works(self) -> bool:
-        """Whether another homeserver would get its answers here."""
+        """Whether another homeserver gets valid answers here."""
         return not self.unchecked and all(check.ok or check.severity != ERROR for check in self.checks)
 
     @property
     def is_untrusted(self) -> bool:
-        """Whether it answers, and nothing is wrong but the certificate."""
+        """Whether the address answers, and only its certificate is wrong."""
         failed = {check.name for check in self.checks if not check.ok and check.severity == ERROR}
         return not self.unchecked and failed == {"certificate"}
 
-    def say(self, name: str, detail: str, *, ok: bool = True, severity: str = ERROR) -> None:
-        """Note what was found."""
+    def add(self, name: str, detail: str, *, ok: bool = True, severity: str = ERROR) -> None:
+        """Add the result of a check."""
         self.checks.append(Check(name, ok=ok, detail=f"{self.address}: {detail}", severity=severity))
 
 
@@ -77,12 +77,12 @@ def probe(address: Address, target: ProbeTarget, trust: Trust, deadline: Deadlin
     """Check an address. A failure is a check of the result, not raised."""
     probe = Probe(address)
     try:
-        connection = _examined(probe, target, trust, deadline, now)
+        connection = _connect_and_check(probe, target, trust, deadline, now)
     except NoAnswerError as error:
         probe.connects, probe.unchecked = error.connected, error.no_route
         detail = str(error)
         if error.no_route:
-            detail += ": this machine has no way there, so this says nothing about the server"
+            detail += ": this machine has no route to the address, so this says nothing about the server"
         probe.checks.append(Check("connection", ok=error.no_route, detail=detail))
         return probe
     try:
@@ -104,22 +104,22 @@ def probe(address: Address, target: ProbeTarget, trust: Trust, deadline: Deadlin
     return probe
 
 
-def _examined(
+def _connect_and_check(
     probe: Probe, target: ProbeTarget, trust: Trust, deadline: Deadline, now: datetime
 ) -> TlsConnection:
-    """Connect, judge the certificate, and stay connected whatever the judgement is."""
+    """Connect and check the certificate; stay connected even if it is not valid."""
     name = target.certificate_name
     connection, shown, problems = connect(probe.address, name, trust, deadline.share(), now)
     if problems or shown is None:
-        probe.say("certificate", "; ".join(problems), ok=False)
+        probe.add("certificate", "; ".join(problems), ok=False)
         return connection
     ends = f"valid until {shown.ends:%Y-%m-%d}, from {shown.issuer}"
     if certificate.expires_soon(shown, now):
         days = certificate.days_left(shown, now)
         detail = f"the certificate for {name} ends in {days} days, on {shown.ends:%Y-%m-%d}: renew it"
-        probe.say("certificate", detail, ok=False, severity=WARNING)
+        probe.add("certificate", detail, ok=False, severity=WARNING)
     else:
-        probe.say("certificate", f"for {name}, {ends}")
+        probe.add("certificate", f"for {name}, {ends}")
     return connection
 
 
@@ -131,10 +131,10 @@ def _version(
     if problem is None and not _server(content):
         problem = f"{VERSION} does not say what software it is"
     if problem is not None:
-        probe.say("version", problem, ok=False)
+        probe.add("version", problem, ok=False)
         return
     probe.software, probe.version = named(content)
-    probe.say("version", f"{probe.software or 'unnamed software'} {probe.version or ''}".rstrip())
+    probe.add("version", f"{probe.software or 'unnamed software'} {probe.version or ''}".rstrip())
 
 
 def named(content: object) -> tuple[str | None, str | None]:
@@ -160,18 +160,18 @@ def _keys(
     if problem is None:
         problem = signing_keys.problem(content, target.server_name, int(now.timestamp() * 1000))
     if problem is not None:
-        probe.say("keys", problem, ok=False)
+        probe.add("keys", problem, ok=False)
         return
-    probe.say("keys", f"published by {target.server_name}, signed, and not expired")
+    probe.add("keys", f"published by {target.server_name}, signed, and not expired")
 
 
 def _admin(
     probe: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, _now: datetime
 ) -> None:
     if exposes_admin_api(connection.get(ADMIN, target.host_header, deadline)):
-        probe.say("admin-api", EXPOSED, ok=False, severity=WARNING)
+        probe.add("admin-api", EXPOSED, ok=False, severity=WARNING)
     else:
-        probe.say("admin-api", "/_synapse/admin is not reachable here", severity=WARNING)
+        probe.add("admin-api", "/_synapse/admin is not reachable here", severity=WARNING)
 
 
 _PROBES = {"version": _version, "keys": _keys, "admin-api": _admin}
@@ -183,7 +183,7 @@ EXPOSED = (
 
 
 def exposes_admin_api(answer: Answer) -> bool:
-    """Whether it is Synapse's Admin API that answers, be it with a refusal."""
+    """Whether Synapse's Admin API answers, even if it refuses the request."""
     _, content = read(answer, ADMIN, any_status=True)
     if not isinstance(content, dict):
         return False

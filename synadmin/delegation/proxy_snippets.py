@@ -12,7 +12,7 @@ from synadmin.delegation.names import ServerName, bracketed, parse_name
 from synadmin.delegation.well_known import CLIENT, SERVER
 from synadmin.errors import UsageError
 
-# Nothing that ends a string, or that one of the proxies would replace, can be in it.
+# The URL cannot contain characters that end a string, or that one of the proxies would replace.
 _BASE_URL = re.compile(
     r"https://[0-9A-Za-z.\-]+(?::[0-9]{1,5})?(?:/[0-9A-Za-z._~/-]*)?\Z|https://\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?\Z"
 )
@@ -27,7 +27,7 @@ def files(to: ServerName, client: str) -> Mapping[str, str]:
 
 
 def base_url(text: str | None, to: ServerName) -> str:
-    """Check the base URL for clients; where there is none, it is the host that servers are sent to.
+    """Check the base URL for clients; without one, return the URL of the host that servers connect to.
 
     Raises:
         UsageError: it is not the base of an https:// URL.

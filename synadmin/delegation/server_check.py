@@ -1,4 +1,4 @@
-"""Everything together: discover the route, probe every address, look at what clients need, judge."""
+"""The whole check: discover the route, probe every address, check what clients need, give a verdict."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,10 +46,10 @@ class Network:
 
     @classmethod
     def parsed(cls, ca_file: str | None, nameserver: str | None, resolve: Sequence[str]) -> "Network":
-        """Read it from text: ``ADDRESS[:PORT]``, and ``NAME:PORT:ADDRESS[:PORT]`` each.
+        """Parse the options: ``ADDRESS[:PORT]``, and ``NAME:PORT:ADDRESS[:PORT]`` each.
 
         Raises:
-            UsageError: one of them is not what it should be.
+            UsageError: one of these values is not valid.
         """
         asked = None if nameserver is None else parse_address(nameserver)
         return cls(Trust(ca_file), asked, parse_overrides(resolve))
@@ -69,7 +69,7 @@ class ServerCheck:
 
     Attributes:
         discovery: the route, and how it was found.
-        judgement: the verdict, with its words.
+        judgement: the verdict, with message and advice.
     """
 
     server_name: str
@@ -128,8 +128,8 @@ def check_server(
 
     Args:
         server_name: the server name.
-        network: the network as it shall be seen.
-        timeout: seconds after which it is over, whatever hangs.
+        network: the resolver, the fetcher and the trusted certificates.
+        timeout: seconds after which the check ends, even if a server does not answer.
         now: the time, with its zone; the clock's, unless given.
 
     Raises:
@@ -139,7 +139,7 @@ def check_server(
     moment = now or certificate.now()
     deadline = Deadline(timeout)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        # What clients need has nothing to do with what servers find, so it does not wait for that.
+        # The check for clients does not depend on the check for servers, so both run at the same time.
         of_clients = pool.submit(
             client_discovery.check, name, network.fetcher(deadline.share(most=timeout, of=0.9))
         )
@@ -153,10 +153,10 @@ def check_server(
         )
         works = any(probe.works for probe in probes)
         seen_by_clients = of_clients.result()
-    checks = [*_found(discovery, probes), *seen_by_clients.checks]
+    checks = [*_all_checks(discovery, probes), *seen_by_clients.checks]
     elsewhere = None
     if route.via == DEFAULT and not works:
-        elsewhere = _elsewhere(name, network, seen_by_clients.base_url, deadline, moment)
+        elsewhere = _other_address(name, network, seen_by_clients.base_url, deadline, moment)
     judgement = judge(
         VerdictFacts(
             name=name.text,
@@ -177,7 +177,7 @@ def check_server(
     return ServerCheck(name.text, discovery, tuple(checks), judgement)
 
 
-def _found(found: Discovery, probes: Iterable[Probe]) -> list[Check]:
+def _all_checks(found: Discovery, probes: Iterable[Probe]) -> list[Check]:
     """Return the checks of discovery and of the addresses."""
     checks = []
     file = found.well_known
@@ -208,10 +208,10 @@ def _found(found: Discovery, probes: Iterable[Probe]) -> list[Check]:
     return checks
 
 
-def _elsewhere(
+def _other_address(
     name: ServerName, network: Network, base_url: str | None, deadline: Deadline, now: datetime
 ) -> tuple[str, int] | None:
-    """Return where this homeserver answers though its name does not lead there."""
+    """Return a host and port at which this homeserver answers, although its name does not lead there."""
     candidates = [(name.host, HTTPS_PORT)]
     if base_url is not None:
         parts = urlsplit(base_url)

@@ -1,4 +1,4 @@
-"""The server's signing keys: is what it publishes about itself true?
+"""Checks that the signing keys that a server publishes are valid.
 
 Source: Matrix specification, Server-Server API, "Publishing Keys"; Appendices, "Signing JSON".
 """
@@ -18,7 +18,7 @@ def canonical(value: object) -> bytes:
     """Return canonical JSON (Appendices, "Canonical JSON").
 
     Raises:
-        ValueError: it has none (a text that is not Unicode).
+        ValueError: the value has none (a text that is not Unicode).
     """
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
@@ -34,7 +34,7 @@ def problem(published: object, server_name: str, now_ms: int) -> str | None:
         )
     until = published.get("valid_until_ts")
     if not isinstance(until, int) or isinstance(until, bool):
-        return "the keys say not until when they are valid (valid_until_ts)"
+        return "the keys do not say until when they are valid (valid_until_ts)"
     if until <= now_ms:
         return "the keys have expired (valid_until_ts lies in the past): is the server's clock right?"
     return _signature_problem(published, server_name)
@@ -75,5 +75,5 @@ def _verifies(entry: object, signature: object, message: bytes) -> bool:
 def _decoded(text: object) -> bytes:
     """Decode unpadded base64."""
     if not isinstance(text, str):
-        raise ValueError("not a text")  # noqa: TRY004  one exception for all that is no base64
+        raise ValueError("not a text")  # noqa: TRY004  one exception for everything that is not base64
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

@@ -1,4 +1,4 @@
-"""From what was found to a verdict in words, and what to do. Pure."""
+"""Turns the results of the checks into a verdict, a message and advice. Pure."""
 
 import json
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ class VerdictFacts:
         host: its host.
         via: the route, as in :mod:`synadmin.delegation.discovery`.
         to: where the route leads, ``HOST:PORT``; None where it leads nowhere.
-        works: at one address at least, other servers get their answers.
-        all_ok: no check has anything to complain of.
+        works: other servers get valid answers from at least one address.
+        all_ok: every check is ok.
         in_dns: the host has an address.
         well_known: the result of the well-known file; None where the route does not use it.
         srv: the SRV record that is in use.
-        elsewhere: where else this homeserver was found, ``(HOST, PORT)``.
+        elsewhere: another address at which this homeserver was found, ``(HOST, PORT)``.
         clients: clients find the homeserver.
-        connects: one address at least takes connections.
-        untrusted: the homeserver answers, and nothing is wrong but its certificate.
+        connects: at least one address takes connections.
+        untrusted: the homeserver answers, and only its certificate is wrong.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Verdict:
     Attributes:
         verdict: ``ok``, ``degraded`` or ``broken``.
         delegation: ``needed``, ``not-needed``, ``in-place`` or ``broken``.
-        message: both, in one sentence.
+        message: verdict and delegation in one sentence.
         advice: the steps to do.
     """
 
@@ -80,7 +80,7 @@ def _delegation(facts: VerdictFacts) -> str:
     if facts.via == WELL_KNOWN or facts.srv is not None:
         return IN_PLACE if facts.works else BROKEN
     if facts.via == DEFAULT and not facts.works:
-        # Something is served as a delegation and is none; where nothing is served, it is missing.
+        # An invalid file is a broken delegation; without a file, the delegation is missing.
         return BROKEN if facts.well_known is FileKind.INVALID else NEEDED
     return NOT_NEEDED
 
@@ -98,7 +98,7 @@ def _message(facts: VerdictFacts, delegation: str, verdict: str) -> str:
     elif delegation == NOT_NEEDED and facts.works:
         words = f"{name} is reachable without delegation, at {facts.to}"
     elif delegation == NOT_NEEDED:
-        words = f"{name} is not reachable: its name says {facts.to}, and nothing is delegated then"
+        words = f"{name} is not reachable: its name says {facts.to}, so no delegation is looked for"
     elif delegation == NEEDED:
         why = (
             f"{facts.to} does not answer as it should"
@@ -107,7 +107,7 @@ def _message(facts: VerdictFacts, delegation: str, verdict: str) -> str:
         )
         words = f"{name} is not reachable: nothing is delegated, and {why}"
     elif facts.via == DEFAULT:
-        words = f"{name} is not reachable: what is served at {SERVER} is of no use to other servers"
+        words = f"{name} is not reachable: other servers cannot use the file at {SERVER}"
     elif facts.to is None:
         words = f"{name} is not reachable: the SRV record {facts.srv} says that there is no such service"
     else:
@@ -122,7 +122,7 @@ def _what_is_delegated(facts: VerdictFacts, delegation: str) -> str:
         return "; the delegation leads there"
     if delegation == NEEDED:
         return "; nothing is delegated"
-    return f"; what is served at {SERVER} is of no use to other servers"
+    return f"; other servers cannot use the file at {SERVER}"
 
 
 def _advice(facts: VerdictFacts, delegation: str) -> list[str]:

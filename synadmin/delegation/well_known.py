@@ -1,4 +1,4 @@
-"""The two files under ``/.well-known/matrix/``: what they say, and how.
+"""The two files under ``/.well-known/matrix/``: their content, and how they are served.
 
 Sources: Matrix specification, Server-Server API, "Resolving server names" and
 ``GET /.well-known/matrix/server``; Client-Server API, "Server Discovery".
@@ -44,8 +44,8 @@ class WellKnown:
 
     Attributes:
         kind: found; absent (it is not served); unreachable (no answer, or the server failed);
-            invalid (something is served, and it is no delegation).
-        url: where it came from, after redirects.
+            invalid (a file is served, but it is no delegation).
+        url: the URL of the file, after redirects.
         detail: its content or its error, as a sentence.
         delegated: the server name in it.
         remarks: notes that are no errors.
@@ -59,7 +59,7 @@ class WellKnown:
 
 
 def server_file(fetched: Fetched) -> WellKnown:
-    """Read what came from ``/.well-known/matrix/server``."""
+    """Read the fetched ``/.well-known/matrix/server``."""
     kind, problem, content = _object(fetched)
     if content is None:
         return WellKnown(kind, fetched.url, problem)
@@ -86,7 +86,7 @@ class ClientWellKnown:
 
     Attributes:
         kind: as for the server's file.
-        url: where it came from.
+        url: the URL of the file.
         detail: its content or its error.
         base_url: the homeserver's base URL, without a slash at the end.
         cors: browsers may read it.
@@ -101,7 +101,7 @@ class ClientWellKnown:
 
 
 def client_file(fetched: Fetched) -> ClientWellKnown:
-    """Read what came from ``/.well-known/matrix/client``."""
+    """Read the fetched ``/.well-known/matrix/client``."""
     kind, problem, content = _object(fetched)
     if content is None:
         return ClientWellKnown(kind, fetched.url, problem)
@@ -137,10 +137,10 @@ def _wrong_url(text: str) -> str | None:
     return None
 
 
-def _object(  # noqa: PLR0911  one sentence for each thing that can come instead
+def _object(  # noqa: PLR0911  one sentence for each wrong answer
     fetched: Fetched,
 ) -> tuple[FileKind, str, dict[str, Any] | None]:
-    """Return the JSON object that was fetched; else what came instead, as a kind and a sentence."""
+    """Return the fetched JSON object; for another answer, the kind of failure and a sentence."""
     answer = fetched.answer
     if answer is None:
         kind = FileKind.UNREACHABLE
@@ -157,7 +157,7 @@ def _object(  # noqa: PLR0911  one sentence for each thing that can come instead
     if answer.cut:
         return (
             FileKind.INVALID,
-            f"{fetched.url} is larger than {LARGEST // 1024} KiB: no homeserver reads on",
+            f"{fetched.url} is larger than {LARGEST // 1024} KiB: homeservers do not read more",
             None,
         )
     try:
@@ -192,7 +192,7 @@ def _cached(fetched: Fetched) -> str:
         return "other servers ask for it anew each time (its cache headers say so)"
     kept = min(max(seconds, _SHORTEST_CACHE), _LONGEST_CACHE)
     words = f"{kept // 3600} hours" if kept >= 2 * 3600 else f"{kept // 60} minutes"
-    cut = f"; {seconds // 3600} are asked for, and more than 48 are not granted" if seconds > kept else ""
+    cut = f"; the file asks for {seconds // 3600}, but 48 is the limit" if seconds > kept else ""
     return f"other servers keep it for {words}{cut}"
 
 

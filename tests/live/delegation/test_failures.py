@@ -90,7 +90,7 @@ def serve_on_443(internet: FakeInternet, well_known: Reply) -> None:
         pytest.param(server_well_known("bücher.example"), "write xn--bcher-kva.example", id="not ascii"),
         pytest.param(
             Reply(200, b'{"m.server": "a.example", "x": "' + b"x" * 10_000_000 + b'"}'),
-            "is larger than 50 KiB: no homeserver reads on",
+            "is larger than 50 KiB: homeservers do not read more",
             id="10 MB",
         ),
         pytest.param(Reply(403, b"no"), "answers HTTP 403", id="403"),
@@ -169,7 +169,7 @@ def test_wrong_content_type_and_cache_headers_are_warnings(internet: FakeInterne
     assert (report.verdict, report.problems) == ("ok", ())
     [detail] = [check.detail for check in report.checks if check.name == "well-known"]
     assert "it is served as text/plain; application/json would be right" in detail
-    assert "other servers keep it for 48 hours; 168 are asked for, and more than 48 are not granted" in detail
+    assert "other servers keep it for 48 hours; the file asks for 168, but 48 is the limit" in detail
 
 
 # Certificates
@@ -461,7 +461,7 @@ def test_name_without_address_record_is_distinguished(internet: FakeInternet) ->
 def test_failing_nameserver_is_reported_with_its_code(internet: FakeInternet, code: int, word: str) -> None:
     internet.zone.codes[NAME] = code
 
-    assert problem(run_check(internet), "dns") == f"the nameserver cannot tell about example.org: {word}"
+    assert problem(run_check(internet), "dns") == f"the nameserver does not resolve example.org: {word}"
 
 
 def test_silent_nameserver_ends_in_time(internet: FakeInternet) -> None:
@@ -492,7 +492,7 @@ def test_circular_cname_records_are_reported(internet: FakeInternet) -> None:
     internet.zone.cname(NAME, "b.example")
     internet.zone.cname("b.example", NAME)
 
-    assert problem(run_check(internet), "dns") == "the aliases (CNAME) of example.org go round in a circle"
+    assert problem(run_check(internet), "dns") == "the aliases (CNAME) of example.org form a loop"
 
 
 def test_srv_record_with_an_unknown_target_is_reported(internet: FakeInternet) -> None:

@@ -55,7 +55,7 @@ def test_long_lists_of_names_are_shortened() -> None:
 
 def test_future_certificate_and_one_without_names_are_reported() -> None:
     assert problems(certificate(starts=1), "example.org", None, _NOW) == (
-        "the certificate is valid from 2026-03-02 00:00 UTC on, not yet",
+        "the certificate is not valid before 2026-03-02 00:00 UTC",
         "the certificate is not for example.org, but for no name at all",
     )
     assert problems(None, "example.org", None, _NOW) == ("the certificate cannot be read",)
@@ -69,7 +69,7 @@ def test_future_certificate_and_one_without_names_are_reported() -> None:
         (20, "serve the whole chain"),
         (21, "serve the whole chain"),
         (10, "a certificate of the chain has expired"),
-        (24, "the certificate's chain does not hold: invalid CA"),
+        (24, "the certificate's chain is not valid: invalid CA"),
     ],
 )
 def test_each_chain_error_has_a_sentence(code: int, sentence: str) -> None:

@@ -65,7 +65,7 @@ def test_each_case_has_its_verdict(found: VerdictFacts, delegation: str, verdict
         (facts("default", well_known=FileKind.ABSENT), "; nothing is delegated."),
         (
             facts("default", well_known=FileKind.INVALID),
-            "; what is served at /.well-known/matrix/server is of no use to other servers.",
+            "; other servers cannot use the file at /.well-known/matrix/server.",
         ),
         (facts("well-known", well_known=FileKind.FOUND), "; the delegation leads there."),
     ],
