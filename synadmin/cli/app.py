@@ -198,7 +198,7 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
 def _hint_of(error: SynadminError, invocation: Invocation) -> str | None:
     """Return the hint for an error: its own hint, or one for Synapse's message."""
     if isinstance(error, NotAuthenticatedError) and error.errcode == "M_UNKNOWN_TOKEN":
-        return _where_the_token_is(invocation) or error.hint
+        return _token_source_hint(invocation) or error.hint
     if error.hint is not None:
         return error.hint
     if isinstance(error, NotFoundError):
@@ -208,7 +208,7 @@ def _hint_of(error: SynadminError, invocation: Invocation) -> str | None:
     return None
 
 
-def _where_the_token_is(invocation: Invocation) -> str | None:
+def _token_source_hint(invocation: Invocation) -> str | None:
     """Return the hint for an invalid token that `synadmin login` does not replace; None where it does."""
     source = invocation.settings.token_source
     if source is None or invocation.command == "login":

@@ -37,7 +37,7 @@ class InputKind(NamedTuple):
         groups: headings of the id; of each group, the first heading in the list is used.
         rivals: headings of other columns that hold ids of this kind.
         check: raises :class:`UsageError` where a text is not such an id.
-        foreign: by a heading, other headings that show that it has no such ids; "" for any heading.
+        foreign: by a heading, other headings that rule it out: a list with them is of another kind.
         server: headings of the server name that completes the id.
     """
 

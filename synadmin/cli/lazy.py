@@ -14,7 +14,7 @@ from synadmin.cli.invocation import Invocation
 C = TypeVar("C", bound=click.Command)
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+def _store_option(context: click.Context, parameter: click.Parameter, value: object) -> None:
     """Store a common option for the whole invocation; the last one on the command line wins."""
     if not parameter.name or value in {None, False}:
         return
@@ -40,7 +40,7 @@ def _complete_profiles(_context: click.Context, _option: click.Parameter, start:
 @functools.cache
 def common_options() -> list[click.Option]:
     """Return the common options. They are built once, because commands use them many times."""
-    shared: dict[str, Any] = {"expose_value": False, "callback": _remember}
+    shared: dict[str, Any] = {"expose_value": False, "callback": _store_option}
     return [
         click.Option(
             ["--profile"],

@@ -325,7 +325,7 @@ def _still_valid(owner: str) -> str:
     )
 
 
-def _at_mas(invocation: Invocation, synapse: "Synapse") -> dict[str, object]:
+def _mas_rights(invocation: Invocation, synapse: "Synapse") -> dict[str, object]:
     """Return the rights of the token in MAS; empty where MAS does not manage the accounts."""
     from synadmin import settings
     from synadmin.mas.service import PERSONAL_SESSIONS
@@ -374,7 +374,7 @@ def whoami(synapse: "Synapse", *, invocation: Invocation) -> Shown:
         "synapse": version,
         "server_admin": admin,
         "device_id": me.device_id,
-        **_at_mas(invocation, synapse),
+        **_mas_rights(invocation, synapse),
     }
     if not admin:
         invocation.say("This token is not a server admin's.")

@@ -152,7 +152,7 @@ def _(
     accounts = synapse.users.list(locked=True)
     names: list[str] = []
     for account in progress(invocation, accounts, total=accounts.total or 0, what="looked at"):
-        why = _why_left_out(synapse, account)
+        why = _left_out_reason(synapse, account)
         if why is None:
             names.append(account.name)
         else:
@@ -161,7 +161,7 @@ def _(
     return ChosenTargets(USERS, targets=Targets(names), resumable=True)
 
 
-def _why_left_out(synapse: "Synapse", account: "User") -> str | None:
+def _left_out_reason(synapse: "Synapse", account: "User") -> str | None:
     """Return why ``--all`` leaves an account out; None where the account gets the notice."""
     if account.deactivated:
         return "deactivated"

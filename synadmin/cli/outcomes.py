@@ -255,7 +255,7 @@ def carry_out(
         return _dry_run(invocation, synapse, work, output)
     outcomes = Outcomes(work.kind, len(work.targets.names))
     nothing_to_do = None if yes else _ask_if_needed(invocation, synapse, work)
-    write = _writing(output, _columns(work.kind, work.columns), work.alone, outcomes)
+    write = _record_writer(output, _columns(work.kind, work.columns), work.alone, outcomes)
     sums_up_one = output.in_words and work.alone is None and not output.on_terminal
     if nothing_to_do is not None:
         return outcomes.report(invocation, nothing_to_do, count=_count, write=write, sums_up_one=sums_up_one)
@@ -280,7 +280,7 @@ def carry_out(
     return code
 
 
-def _writing(
+def _record_writer(
     output: Output,
     columns: "Sequence[Column]",
     alone: str | None = None,
@@ -418,7 +418,7 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
     ]
     if question is not None:
         invocation.say(f"The run will ask: {question}")
-    code = outcomes.report(invocation, results, count=_count, write=_writing(output, columns))
+    code = outcomes.report(invocation, results, count=_count, write=_record_writer(output, columns))
     invocation.say("Nothing was changed: --dry-run.")
     return code
 

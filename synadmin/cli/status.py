@@ -67,7 +67,7 @@ def status(invocation: Invocation, *, profiles: str | None, baseline_file: str |
 
     def look(server: Invocation) -> tuple[dict[str, Any], int]:
         path = baseline if profiles is None else file_of_profile(baseline, server.profile or "")
-        return _look(server, path)
+        return _server_record(server, path)
 
     looked = list(at_each(invocation, look, servers))
     records = [record for record, _ in looked]
@@ -101,7 +101,7 @@ def _baseline(file: str | None) -> Path:
     return state_directory() / "audit.json" if file is None else Path(file)
 
 
-def _look(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
+def _server_record(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
     """Return the record of a server, with all values that could be read, and its exit code."""
     record: dict[str, Any] = {column.name: None for column in _COLUMNS}
     record["profile"] = server.profile
@@ -111,7 +111,7 @@ def _look(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
         with server.synapse() as synapse:
             record["homeserver"] = synapse.transport.homeserver
             record["open_restorations"] = _open_restorations(server, synapse)
-            _ask(synapse, record)
+            _read_values(synapse, record)
             _add_last_audit(record, baseline)
             record["token_expires_at"] = _end_of_token(server, synapse)
     except SynadminError as error:
@@ -121,7 +121,7 @@ def _look(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
     return record, EXIT_DONE
 
 
-def _ask(synapse: "Synapse", record: dict[str, Any]) -> None:
+def _read_values(synapse: "Synapse", record: dict[str, Any]) -> None:
     record["version"] = synapse.server.version().server_version
     record["server_name"] = server_name_of(synapse.owner)
     record["rooms"] = synapse.rooms.list().total

@@ -244,7 +244,7 @@ def _room_named(synapse: "Synapse", name: str) -> RoomId:
         others = join_names([f"{room.name} ('{room.room_id}')" for room in similar], most=3)
         raise UsageError(f"no room has the name {name!a}", hint=f"did you mean {others}?")
     if not room_ids:
-        raise UsageError(f"no room has the name {name!a}", hint=_instead_of_a_name(name))
+        raise UsageError(f"no room has the name {name!a}", hint=_room_name_hint(name))
     if len(room_ids) > 1:
         message = f"{len(room_ids)} rooms have the name {name!a}: {join_names(room_ids)}"
         raise UsageError(message, hint="use the id")
@@ -270,7 +270,7 @@ def _rooms_spelled_alike(synapse: "Synapse", name: str) -> "list[Room]":
     return [by_name[close] for close in get_close_matches(name, by_name, n=3, cutoff=0.8)]
 
 
-def _instead_of_a_name(name: str) -> str:
+def _room_name_hint(name: str) -> str:
     """Return the hint where no room has the name: it may be an id without its first character."""
     if re.fullmatch(r"\S+:\S+", name):
         room_id, alias = shlex.quote(f"!{name}"), shlex.quote(f"#{name}")
@@ -294,7 +294,7 @@ def _parse_user(text: str) -> str:
     return text
 
 
-def _each(id_of: Callable[["Synapse", str], str]) -> Resolve:
+def _one_by_one(id_of: Callable[["Synapse", str], str]) -> Resolve:
     """Return a function that resolves targets one by one."""
     return lambda synapse, names: Targets(list(dict.fromkeys(id_of(synapse, name) for name in names)))
 
@@ -345,8 +345,8 @@ def _this_server(synapse: "Synapse", _: "Sequence[str]") -> Targets:
     return Targets([server_name_of(synapse.owner)])
 
 
-USERS = Kind("user", "user_id", "USER", _parse_user, _each(user_id_of), "users", input_files.USERS)
-ANY_USERS = USERS._replace(resolve=_each(any_user_id_of))
+USERS = Kind("user", "user_id", "USER", _parse_user, _one_by_one(user_id_of), "users", input_files.USERS)
+ANY_USERS = USERS._replace(resolve=_one_by_one(any_user_id_of))
 """Users of this server and of other servers."""
 ROOMS = Kind("room", "room_id", "ROOM", _parse_room, _resolve_rooms, "rooms", input_files.ROOMS)
 MEDIA = Kind(
@@ -354,7 +354,7 @@ MEDIA = Kind(
     "media",
     "MEDIA",
     _parse_media,
-    _each(lambda synapse, name: str(parse_media_id(name, home=server_name_of(synapse.owner)))),
+    _one_by_one(lambda synapse, name: str(parse_media_id(name, home=server_name_of(synapse.owner)))),
     "items",
     input_files.MEDIA,
     plural="items of media",

@@ -99,7 +99,7 @@ def _notified(servers: list[Invocation], room: str, stack: ExitStack) -> "tuple[
 
     Raises:
         RefusedError: no token owner can post to the room.
-        SynadminError: no server returned its rooms.
+        SynadminError: no server could be asked.
     """
     errors: dict[str | None, SynadminError] = {}
     for server in servers:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def open_journal(invocation: Invocation) -> "AbstractContextManager[Store]":
-    """Open the journal for reading; damaged entries cause a warning."""
+    """Open the journal for reading, and print its warnings."""
     from synadmin.journal import reading
 
     return reading(invocation.settings.journal, warn=invocation.say)

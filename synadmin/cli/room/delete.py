@@ -260,7 +260,7 @@ def _describe_room(synapse: "Synapse", room_id: RoomId) -> tuple[str, int]:
 
 
 def _deleted_already(synapse: "Synapse", room_id: RoomId) -> Record | None:
-    """Return the record of a room that was deleted earlier; else None.
+    """Return the record of a room that was deleted earlier; None where the room exists.
 
     Raises:
         NotFoundError: the server does not know the room, and no earlier deletion of it.

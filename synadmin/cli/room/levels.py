@@ -238,7 +238,7 @@ def _lowering(levels: "PowerLevels", edit: "Edit") -> "Edit":
 
 
 def _command(room_id: RoomId, edit: "Edit", options: list[str], *, lowering: bool = False) -> list[str]:
-    """Return the command line for the edit; ``lowering``: use ``room demote`` where possible."""
+    """Return the command line for the edit; ``lowering``: with ``room demote``."""
     level_of = list[str]()
     for user, level in edit.users.items():
         if lowering or level is None:

@@ -98,7 +98,7 @@ def offboard(
             ended = _preview(invocation, work, rooms, before, _Goal(then, leave_rooms, plan, report))
             if ended is not None:
                 return ended
-        handed, failed = _give_rooms(work, rooms, user_id, gives_up=allow is not None)
+        handed, failed = _hand_over_rooms(work, rooms, user_id, gives_up=allow is not None)
     report.say(handed)
     if not leave_rooms:
         kept = _kept_account(synapse, user_id, successors[user_id], handed, failed, then=then)
@@ -304,7 +304,7 @@ def _planned_record(handed: "list[RoomHandover]", then: str, *, leave_rooms: boo
     return _record("planned", message, handed, _account(then, "planned"))
 
 
-def _give_rooms(
+def _hand_over_rooms(
     work: "Offboarding", rooms: "list[RoomControl]", user_id: "UserId", *, gives_up: bool
 ) -> "tuple[list[RoomHandover], list[str]]":
     """Hand the rooms over; with ``gives_up``, the account then gives up its power."""

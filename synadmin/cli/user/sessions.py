@@ -87,7 +87,7 @@ def end_sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) 
     from synadmin.recovery.mas_account import end_session
 
     account = account_of(synapse, user_id)
-    sessions = _to_end(synapse, account, of_kind)
+    sessions = _sessions_to_end(synapse, account, of_kind)
     if not sessions:
         return unchanged("no session to end", sessions=0)
     for session in sessions:
@@ -104,14 +104,14 @@ def _(synapse: "Synapse", users: "list[UserId]", *, of_kind: str | None) -> str 
     number = 0
     for user_id in users:
         try:
-            number += len(_to_end(synapse, account_of(synapse, user_id), of_kind))
+            number += len(_sessions_to_end(synapse, account_of(synapse, user_id), of_kind))
         except NotFoundError:  # the account's outcome reports it
             continue
     whose = users[0] if len(users) == 1 else counted(len(users), "user")
     return f"{counted(number, 'session')} of {whose} will end. Continue?" if number else None
 
 
-def _to_end(synapse: "Synapse", account: "MasAccount", of_kind: str | None) -> "list[Resource[Any]]":
+def _sessions_to_end(synapse: "Synapse", account: "MasAccount", of_kind: str | None) -> "list[Resource[Any]]":
     """Return the sessions of a kind, or of all kinds, without the session in use."""
     from synadmin.recovery.mas_account import kind_of
 
