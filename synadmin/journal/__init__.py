@@ -62,7 +62,7 @@ class Journal:
         self._is_all_finished = False
         self._command = command
         self._warn = warn
-        self._stored: set[str] = set()
+        self._kept: set[str] = set()
         self._count = 0
         self._changes = 0
         self._store: Store | None = None
@@ -133,11 +133,7 @@ class Journal:
                 fields["reason"] = self.reason
             whole = {"arguments": self.arguments, **self.links}
             fields.update(
-                {
-                    name: value
-                    for name, value in whole.items()
-                    if value is not None and name not in self._stored
-                }
+                {name: value for name, value in whole.items() if value is not None and name not in self._kept}
             )
             fields.update(without_secrets(notes or {}))
             if self._is_discarded:
@@ -151,7 +147,7 @@ class Journal:
                     self._changes += 1
                     return Entry(fields, recorded=False)
                 raise JournalError(f"{error}; {self._sent_so_far}", hint=error.hint) from None
-            self._stored.update(name for name, value in whole.items() if value is not None)
+            self._kept.update(name for name, value in whole.items() if value is not None)
             self._count += 1
             self._changes += 1
         return Entry(fields)
