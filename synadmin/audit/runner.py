@@ -75,7 +75,7 @@ def audit(
     Args:
         gatherer: gathers the facts.
         rules: the rules to run.
-        config: their options, and what is to be ignored.
+        config: their options, and the findings to ignore.
         baseline: the known findings; if empty, all findings are new.
         count_controllers: store the rooms that each user controls, which takes memory.
         checked: is called with the facts about each room, account and server.

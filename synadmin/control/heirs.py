@@ -1,8 +1,8 @@
 """Heirs: who takes over a room whose controllers have all been inactive, and when.
 
 The controllers are the joined local users with control. They get a server notice before the heirs take over.
-A controller who is active again stops the takeover. A file records the notices, since the server does not list
-them.
+A controller who is active again stops the takeover. A file records the notices, since the server does not
+list them.
 """
 
 import hashlib

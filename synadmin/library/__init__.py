@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 Allow = Literal["api", "impersonate", "reactivate"]
 """How far a task may go: with your own token alone, as other local users, also with reactivated accounts."""
 Scope = Literal["rooms", "users", "server"]
-"""What an audit looks at."""
+"""What an audit checks."""
 
 _COMMAND = "library"
-_POLL = 1.0  # seconds between two looks whether the new owner has joined
+_POLL = 1.0  # seconds between two checks whether the new owner has joined
 _log = logging.getLogger("synadmin")
 
 
@@ -100,7 +100,7 @@ class Synapse(client.Synapse):
 
     @contextmanager
     def impersonate(self, user: str) -> "Iterator[Self]":
-        """Act as a local user in here, with a token that is ended on leaving.
+        """Act as a local user in a ``with`` block; the token is ended after it.
 
         Args:
             user: a user id, or a localpart of this server.
@@ -140,7 +140,7 @@ class Synapse(client.Synapse):
             promoter: the local user who grants the power; None: the best one is found.
             via: servers to join the room through.
             join: join the room where the token's owner is the one to have control.
-            dry_run: look and plan only; the outcome is ``planned``, ``refused`` or ``done``.
+            dry_run: read and plan only; the outcome is ``planned``, ``refused`` or ``done``.
 
         Returns:
             The outcome. A room that is refused was not changed; ``reason`` and ``message`` tell why.
@@ -189,7 +189,7 @@ class Synapse(client.Synapse):
             level: the power level.
             allow: how far it may go.
             leave_rooms: allow that no local user has control of the room afterwards.
-            dry_run: look and plan only; the outcome is ``planned``, ``refused`` or ``done``.
+            dry_run: read and plan only; the outcome is ``planned``, ``refused`` or ``done``.
 
         Returns:
             The outcome. A room that is refused was not changed; ``reason`` and ``message`` tell why.
@@ -252,7 +252,7 @@ class Synapse(client.Synapse):
             leave_rooms: allow that no local user has control of the room afterwards.
             wait: seconds to wait for the new owner to join; after that the outcome is ``pending``, and the
                 same call goes on later.
-            dry_run: look and plan only; the outcome is ``planned``, ``refused`` or ``done``.
+            dry_run: read and plan only; the outcome is ``planned``, ``refused`` or ``done``.
 
         Raises:
             NotPermittedError: the token is not a server admin's.
@@ -326,12 +326,12 @@ class Synapse(client.Synapse):
     ) -> dict[str, Any]:
         """Send a request of your own and return the JSON object of the answer.
 
-        A request that is not a GET is recorded in the journal. It is not sent again where no answer came.
+        A request that is not a GET is recorded in the journal. It is not sent again if no answer came.
 
         Args:
             method: the HTTP method.
             path: the path; ``{names}`` in it are filled from ``parameters``, percent-encoded.
-            query: the query; what is None is left out.
+            query: the query; values that are None are left out.
             body: the JSON body.
             **parameters: fill the path.
 
@@ -364,7 +364,7 @@ class Synapse(client.Synapse):
 
 
 def _pausing(seconds: float) -> Callable[[int], bool]:
-    """Return what waits a little; it returns whether there is time left to look again."""
+    """Return a function that waits a little and returns whether time is left for another check."""
     end = time.monotonic() + seconds
 
     def pause(_: int) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import UserId
 
-_LONGEST_DELEGATION = 30.0  # seconds for the look at the server's own name
+_LONGEST_DELEGATION = 30.0  # seconds for the check of the server's own name
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class AuditRun:
 
     Attributes:
         rules: the rules.
-        config: their options, and what is to be ignored.
+        config: their options, and the findings to ignore.
         baseline: the findings that are known already.
-        until: when it stops, by the monotonic clock.
+        until: the time at which it stops, by the monotonic clock, in seconds.
         count_controllers: count how many rooms each user controls.
-        without: accounts that are taken for deactivated.
+        without: accounts that are treated as deactivated.
         control: a control file, whose heirs are announced.
     """
 
@@ -54,7 +54,7 @@ def prefetching(synapse: "Synapse", concurrency: int, *, begin: bool = False) ->
     Args:
         synapse: the server.
         concurrency: how many requests may be under way at once.
-        begin: ask for the rooms now.
+        begin: request the rooms now.
     """
     from synadmin.audit.gather.prefetch import Prefetcher
     from synadmin.parallel import on_one_core
@@ -75,7 +75,7 @@ def rules_of(
     """Return the rules to run.
 
     Raises:
-        UsageError: there are none, or a scope is not one.
+        UsageError: no rule is left, or there is no such scope.
     """
     from synadmin.audit.runner import SCOPES, within
 
@@ -104,7 +104,7 @@ def run(
         order: the rules to run, with their options.
         timeout: seconds for an answer of the check of the server's own name.
         ca_file: certificates to trust there.
-        progress: gets what is checked so far; returns what is called with each fact.
+        progress: gets the coverage of the audit; returns a function that is called with each fact.
         found: is called with each new finding.
     """
     from synadmin.audit import runner

@@ -1,4 +1,4 @@
-"""From settings to a connection: what the command line and the library have in common."""
+"""The client for the settings of the user; both the command line and the library use it."""
 
 from typing import TYPE_CHECKING, TypedDict
 
@@ -36,12 +36,12 @@ def connection_of(
 
     Args:
         settings: the settings.
-        token: instead of the one that is set.
+        token: a token to use instead of that of the settings.
         anonymous: no token is needed.
 
     Raises:
         SettingsError: no homeserver or no token is set.
-        ConnectError: the homeserver is given as a server name that leads nowhere.
+        ConnectError: the homeserver is given as a server name, and is not found by that name.
     """
     from synadmin.http.well_known import base_url
 
@@ -71,7 +71,7 @@ def connection_of(
 
 
 def _renewed(settings: "Settings") -> "Callable[[], str] | None":
-    """Return what renews the token of the profile, where it is one of a pair."""
+    """Return the function that renews the token of the profile; None if it is not one of a pair."""
     if not settings.values.get(REFRESH_TOKEN):
         return None
     from synadmin.client import Synapse

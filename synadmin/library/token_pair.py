@@ -1,7 +1,8 @@
-"""The pair of tokens that signing in at MAS gives where no personal token can be made.
+"""The pair of tokens from a sign-in at MAS, for users who cannot make a personal token.
 
-The access token lives for minutes, and the refresh token gives a new pair: once. So the pair is in the
-profile, and it is renewed under a lock: of two runs at once the second one finds what the first one got.
+The access token expires after minutes. The refresh token gives a new pair, but only once. So the pair is in
+the profile and is renewed under a lock: of two runs at the same time, the second one finds the new pair of
+the first one.
 """
 
 import threading
@@ -21,13 +22,13 @@ _LIFE = 300.0  # seconds, where the server does not say
 
 
 def pair_of(chosen: "Settings", oauth: "Callable[[], OAuth]") -> "TokenPair | None":
-    """Return the pair of a profile; None where the token in force is another one.
+    """Return the pair of a profile; None where another token is used.
 
     Args:
         chosen: the settings.
-        oauth: returns the operations to sign in, asked for where the pair has to be renewed.
+        oauth: returns the operations to sign in; called only if the pair has to be renewed.
     """
-    # Another run may have renewed the pair since the settings were read: it is the pair all the same.
+    # The tokens are not compared: another run may have renewed the pair since the settings were read.
     if not chosen.token_in_profile:
         return None
     held = settings.in_profile(chosen.profile)
@@ -35,7 +36,7 @@ def pair_of(chosen: "Settings", oauth: "Callable[[], OAuth]") -> "TokenPair | No
 
 
 def changes_of(tokens: "AccessToken", client_id: str) -> dict[str, str | None]:
-    """Return what a profile keeps of a pair."""
+    """Return the values of a pair that a profile stores."""
     lasts = tokens.expires_in or _LIFE
     return {
         settings.TOKEN: tokens.access_token,

@@ -36,7 +36,7 @@ class CompatSessions(MasGroup):
     def list(
         self, *, user: str | None = None, status: Literal["active", "finished"] | None = None
     ) -> Pager[Resource[CompatSession]]:
-        """List sessions, of one account by its ULID, the oldest first."""
+        """List sessions, the oldest first: all, or those of one account (``user`` is its ULID)."""
         return self._all(LIST, user=user, status=status)
 
     def get(self, id: str) -> Resource[CompatSession]:  # noqa: A002  the API's name

@@ -1,6 +1,6 @@
 """Signing in at the Matrix Authentication Service (MAS): the operations of OAuth 2.0.
 
-Their URLs are those of the service's own metadata, never built from its issuer.
+Their URLs come from the metadata of the service; they are never built from its issuer.
 Source: RFC 6749, RFC 7009, RFC 7591, RFC 8628.
 """
 
@@ -64,8 +64,8 @@ class OAuth:
     """The operations of OAuth 2.0.
 
     Attributes:
-        transport: the homeserver's.
-        metadata: the service's own, RFC 8414.
+        transport: the transport of the homeserver.
+        metadata: the metadata of the service (RFC 8414).
         allow_plain_http: send secrets over plain http to other machines.
     """
 
@@ -77,7 +77,7 @@ class OAuth:
         """Return the URL of an operation.
 
         Raises:
-            NotSupportedError: the service does not have it.
+            NotSupportedError: the service has no such operation.
         """
         url = self.metadata.get(name)
         if not isinstance(url, str) or not url:
@@ -90,7 +90,7 @@ class OAuth:
         """Return where the service is: the URL of its token endpoint without ``oauth2/token``.
 
         Raises:
-            RefusedError: its token endpoint is somewhere else.
+            RefusedError: its token endpoint has another path.
         """
         url = str(self.metadata.get(_TOKEN))
         if not url.endswith("/oauth2/token"):

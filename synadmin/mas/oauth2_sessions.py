@@ -40,7 +40,7 @@ class OAuth2Sessions(MasGroup):
         status: Literal["active", "finished"] | None = None,
         scope: str | None = None,
     ) -> Pager[Resource[OAuth2Session]]:
-        """List sessions, of one account by its ULID, the oldest first."""
+        """List sessions, the oldest first: all, or those of one account (``user`` is its ULID)."""
         return self._all(LIST, user=user, status=status, scope=scope)
 
     def get(self, id: str) -> Resource[OAuth2Session]:  # noqa: A002  the API's name

@@ -13,7 +13,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class PersonalSession(Record, frozen=True, kw_only=True):
-    """A session that acts as the actor, and belongs to a user or a client. Its token is shown once."""
+    """A session that acts as one user, and belongs to a user or a client. Its token is shown once."""
 
     created_at: str
     actor_user_id: str
@@ -51,7 +51,7 @@ class PersonalSessions(MasGroup):
         status: Literal["active", "revoked"] | None = None,
         expires: bool | None = None,
     ) -> Pager[Resource[PersonalSession]]:
-        """List sessions, the oldest first. One that has expired is active until it is revoked."""
+        """List sessions, the oldest first. An expired session counts as active until it is revoked."""
         return self._all(
             LIST,
             actor_user=actor_user,
@@ -65,13 +65,13 @@ class PersonalSessions(MasGroup):
     def create(
         self, actor_user_id: str, human_name: str, scope: str, *, expires_in: int | UnsetType = UNSET
     ) -> Resource[PersonalSession]:
-        """Make a session, with its token. Sent twice, it makes two.
+        """Make a session, with its token. A repeated request makes a second session.
 
         Args:
             actor_user_id: the ULID of the account that it acts as.
             human_name: its name in lists for administrators.
-            scope: its scopes, with spaces between them. MAS asks no policy.
-            expires_in: seconds; it never expires, unless given.
+            scope: its scopes, with spaces between them. MAS does not apply its policy.
+            expires_in: its life in seconds; without it, the session never expires.
 
         Raises:
             NotFoundError: there is no such account.
@@ -90,7 +90,7 @@ class PersonalSessions(MasGroup):
         return self._one(GET, id=id)
 
     def revoke(self, id: str) -> Resource[PersonalSession]:  # noqa: A002
-        """End a session. The homeserver may take its token for two minutes more, never after its expiry.
+        """End a session. The homeserver may accept its token for two more minutes, but not after its expiry.
 
         Raises:
             MatrixError: 409, it was revoked already.

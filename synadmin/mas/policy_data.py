@@ -11,7 +11,7 @@ from synadmin.mas.records import MasGroup, Resource, one
 
 
 class PolicyData(Record, frozen=True, kw_only=True):
-    """Data that is merged over ``policy.data`` of the configuration file. MAS does not show the latter."""
+    """Data that is merged over ``policy.data`` of the configuration file, which MAS does not show."""
 
     created_at: str
     data: Any
@@ -33,7 +33,7 @@ class AllPolicyData(MasGroup):
         """Return the data in force.
 
         Raises:
-            NotFoundError: none was ever set.
+            NotFoundError: no data was ever set.
         """
         return self._one(LATEST)
 

@@ -1,4 +1,4 @@
-"""The shapes that the answers of the admin API share: a record in an envelope, and lists by cursor.
+"""The common shapes of answers of the admin API: a record in an envelope, and lists by cursor.
 
 Times are RFC 3339 in UTC, with ``Z`` and up to microseconds. Ids are ULIDs: the order of the ids is the order
 in which the records were made.

@@ -36,7 +36,7 @@ class RegistrationTokens(MasGroup):
     """Registration tokens."""
 
     def list(self, *, valid: bool | None = None) -> Pager[Resource[UserRegistrationToken]]:
-        """List tokens, the oldest first; those that were revoked, too, unless they must be valid."""
+        """List tokens, the oldest first. Revoked tokens are included, unless ``valid`` is true."""
         return self._all(LIST, valid=valid)
 
     def create(
@@ -46,10 +46,10 @@ class RegistrationTokens(MasGroup):
         usage_limit: int | UnsetType = UNSET,
         expires_at: str | UnsetType = UNSET,
     ) -> Resource[UserRegistrationToken]:
-        """Make a token; MAS draws 12 characters, unless it is named.
+        """Make a token. MAS generates 12 characters, unless ``token`` is given.
 
         Raises:
-            MatrixError: 409, there is such a token.
+            MatrixError: 409, there is such a token already.
         """
         return self._one(CREATE, body={"token": token, "usage_limit": usage_limit, "expires_at": expires_at})
 

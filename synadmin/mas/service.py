@@ -56,7 +56,7 @@ class MasAccess:
     """How to reach the admin API.
 
     Attributes:
-        url: its base URL, where it is not that of the token endpoint.
+        url: its base URL, if it differs from that of the token endpoint.
         client_id: the OAuth 2.0 client whose token is used; None: the token of the homeserver.
         client_secret: returns the client's secret.
         allow_plain_http: send secrets over plain http to other machines.
@@ -89,12 +89,12 @@ class Mas:
     site: "Site" = _loaded()
 
     def __init__(self, transport: Transport, oauth: OAuth, *, wire: "ClientTokenWire | None" = None) -> None:
-        """Prepare; nothing is sent yet. See :meth:`of`.
+        """Prepare the service; no request is sent yet. See :meth:`of`.
 
         Args:
-            transport: to the admin API.
-            oauth: to sign in.
-            wire: the wire of the transport, where the token is a client's.
+            transport: the transport to the admin API.
+            oauth: the operations to sign in.
+            wire: the connection of the transport, if it uses the token of a client.
         """
         self.transport = transport
         self.oauth = oauth
@@ -105,8 +105,8 @@ class Mas:
         """Return the service of a homeserver; nothing is sent yet.
 
         Raises:
-            SettingsError: its URL is none, or is plain http to another machine.
-            RefusedError: where its admin API is cannot be seen.
+            SettingsError: its URL is not valid, or is plain http to another machine.
+            RefusedError: the URL of its admin API cannot be found out.
         """
         oauth = OAuth(homeserver, metadata, access.allow_plain_http)
         url = checked_homeserver(access.url or oauth.base, allow_plain_http=access.allow_plain_http)
@@ -141,7 +141,7 @@ class Mas:
         self.transport.close()
 
     def dry_run(self) -> "Mas":
-        """Return the same service that reads, and raises DryRunStop in place of changes."""
+        """Return the same service for a dry run: it reads, and raises DryRunStop instead of a change."""
         other = Mas(self.transport.dry_run(), self.oauth, wire=self._wire)
         if "version" in vars(self):
             other.version = self.version
@@ -149,12 +149,12 @@ class Mas:
 
     @cached_property
     def version(self) -> tuple[int, ...]:
-        """The version, as (1, 22, 0), asked for once; empty where it cannot be read.
+        """The version, as (1, 22, 0), read once; empty where it cannot be read.
 
-        The first question to the service: it shows whether the admin API can be used at all.
+        This is the first request to the service: it shows whether the admin API can be used.
 
         Raises:
-            RefusedError: it cannot be used; ``hint`` is who can change that.
+            RefusedError: the admin API cannot be used; ``hint`` says who can change that.
             SynadminError: there was no answer.
         """
         try:
@@ -165,9 +165,9 @@ class Mas:
         except NotAuthenticatedError as error:
             token = self.transport.connection.token or ""
             if not self.is_client and token.startswith(_COMPATIBILITY):
-                reason = "it does not take compatibility tokens, as the one in use"
+                reason = "it does not accept compatibility tokens, such as the present one"
             else:
-                reason = f"it does not take the token: {error.reason.removeprefix('MAS: ')}"
+                reason = f"it does not accept the token: {error.reason.removeprefix('MAS: ')}"
             raise self._cannot(reason, _SIGN_IN) from error
         except NotSupportedError as error:
             raise self._cannot(
@@ -177,7 +177,7 @@ class Mas:
             ) from error
         except ReplyError as error:
             hint = "set SYNADMIN_MAS to the base URL of its admin API"
-            raise self._cannot(f"what answers at {self.url} is not MAS ({error})", hint) from error
+            raise self._cannot(f"the service at {self.url} is not MAS ({error})", hint) from error
         home = server_name_of(self.transport.owner())
         if server_name not in {None, home}:
             message = f"it is for the server {server_name}, and the homeserver is {home}"
@@ -188,11 +188,11 @@ class Mas:
         """Make sure that the admin API can be used.
 
         Args:
-            least: the oldest version of MAS that will do.
+            least: the oldest version of MAS that is enough.
             for_what: the command that needs it.
 
         Raises:
-            RefusedError: it cannot be used; ``hint`` is who can change that.
+            RefusedError: the admin API cannot be used; ``hint`` says who can change that.
             SynadminError: there was no answer.
         """
         if self.version and self.version < least:
@@ -234,7 +234,7 @@ class ClientTokenWire:
         return self._current().exchange(method, target, content)
 
     def close(self) -> None:
-        """End the session of the client: each token is one of its own."""
+        """End the session of the client: each token has a separate session."""
         held, self._held = self._held, None
         if held is not None:
             wire, token, _ = held

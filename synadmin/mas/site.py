@@ -1,4 +1,4 @@
-"""The service itself: its version, and what it lets people do.
+"""The service itself: its version, and what it lets users do.
 
 Source: the OpenAPI document of MAS 1.22.0, ``/api/admin/v1/site-config`` and ``/version``.
 """
@@ -8,7 +8,7 @@ from synadmin.http.group import ResourceGroup
 
 
 class SiteConfig(Record, frozen=True, kw_only=True):
-    """What people may do, and the name of the homeserver. ``minimum_password_complexity`` is 0 to 4."""
+    """What users may do, and the name of the homeserver. ``minimum_password_complexity`` is 0 to 4."""
 
     server_name: str
     password_login_enabled: bool = False
@@ -26,7 +26,7 @@ class SiteConfig(Record, frozen=True, kw_only=True):
 
 
 class Version(Record, frozen=True, kw_only=True):
-    """The version, as ``v1.22.0``; a build from a working copy may have more behind it."""
+    """The version, as ``v1.22.0``; a development build may have a longer one."""
 
     version: str
 
@@ -39,7 +39,7 @@ class Site(ResourceGroup):
     """The service itself."""
 
     def site_config(self) -> SiteConfig:
-        """Return what people may do."""
+        """Return what users may do, and the name of the homeserver."""
         return self._send(SITE_CONFIG)
 
     def version(self) -> Version:

@@ -1,4 +1,4 @@
-"""Registration tokens of MAS, found by their names and in the fields that Synapse has for them."""
+"""Registration tokens of MAS, found by the token itself, with the fields of Synapse's tokens."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from synadmin.mas.service import Mas
 
 
 class MasTokens:
-    """The registration tokens: MAS knows them by ULID, people by the token itself."""
+    """The registration tokens. MAS identifies them by a ULID, users by the token itself."""
 
     def __init__(self, mas: Mas) -> None:
         self._tokens = mas.registration_tokens
@@ -26,7 +26,7 @@ class MasTokens:
         """Return a token.
 
         Raises:
-            NotFoundError: there is none of this name.
+            NotFoundError: there is no such token.
         """
         return _record(self._found(token))
 
@@ -34,9 +34,9 @@ class MasTokens:
         """Make a token and return it.
 
         Args:
-            token: its name; MAS draws one, unless given.
-            uses: how many accounts; any number, unless given.
-            expires: when it ends, in milliseconds since the epoch.
+            token: the token; MAS generates one, unless given.
+            uses: how many accounts can be made with it; any number, unless given.
+            expires: when it expires, in milliseconds since the epoch.
         """
         made = self._tokens.create(
             token=UNSET if token is None else token,
@@ -46,7 +46,7 @@ class MasTokens:
         return made.attributes.token
 
     def update(self, token: str, changed: Mapping[str, int | None]) -> None:
-        """Change uses and expiry; what is not in ``changed`` stays."""
+        """Change uses and expiry; a field that is not in ``changed`` stays."""
         expires = changed.get("expiry_time")
         self._tokens.update(
             self._found(token).id,

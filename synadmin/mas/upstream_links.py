@@ -11,7 +11,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class UpstreamLink(Record, frozen=True, kw_only=True):
-    """A link: provider and subject there, and the ULID of the account here; None where it has none."""
+    """A link: the provider, the subject there, and the ULID of the account here (None without one)."""
 
     created_at: str
     provider_id: str
@@ -34,7 +34,7 @@ class UpstreamLinks(MasGroup):
     def list(
         self, *, user: str | None = None, provider: str | None = None, subject: str | None = None
     ) -> Pager[Resource[UpstreamLink]]:
-        """List links, of one account, of one provider (both by ULID), or of one subject there."""
+        """List links: all, or those of one account or provider (by ULID), or of one subject there."""
         return self._all(LIST, user=user, provider=provider, subject=subject)
 
     def get(self, id: str) -> Resource[UpstreamLink]:  # noqa: A002  the API's name
@@ -44,7 +44,7 @@ class UpstreamLinks(MasGroup):
     def create(
         self, user_id: str, provider_id: str, subject: str, *, human_account_name: str | UnsetType = UNSET
     ) -> Resource[UpstreamLink]:
-        """Link an account. A link that has no account yet is taken over.
+        """Link an account. An existing link without an account is used.
 
         Raises:
             NotFoundError: there is no such account, or no such provider.
@@ -59,5 +59,5 @@ class UpstreamLinks(MasGroup):
         return self._one(CREATE, body=body)
 
     def delete(self, id: str) -> Empty:  # noqa: A002
-        """Remove a link. With the next sign-on the provider may make it again."""
+        """Remove a link. The next sign-on by the provider may make it again."""
         return self._send(DELETE, id=id)

@@ -9,7 +9,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class UpstreamProvider(Record, frozen=True, kw_only=True):
-    """A provider of the configuration; ``disabled_at`` where it is no longer in it."""
+    """A provider of the configuration; one that was removed from it has ``disabled_at``."""
 
     created_at: str
     issuer: str | None = None

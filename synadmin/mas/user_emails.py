@@ -28,7 +28,7 @@ class UserEmails(MasGroup):
     """E-mail addresses."""
 
     def list(self, *, user: str | None = None, email: str | None = None) -> Pager[Resource[UserEmail]]:
-        """List addresses, of one account by its ULID, or one address."""
+        """List addresses: all, those of one account (``user`` is its ULID), or one address."""
         return self._all(LIST, user=user, email=email)
 
     def get(self, id: str) -> Resource[UserEmail]:  # noqa: A002  the API's name
@@ -39,7 +39,7 @@ class UserEmails(MasGroup):
         """Add an address to an account; the user need not confirm it.
 
         Raises:
-            MatrixError: 400, it is no address; 409, another account has it.
+            MatrixError: 400, it is not an address; 409, another account has it.
         """
         return self._one(CREATE, body={"user_id": user_id, "email": email})
 

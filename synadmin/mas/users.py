@@ -13,7 +13,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class User(Record, frozen=True, kw_only=True):
-    """An account. ``admin`` is whether its sessions may ask for admin rights, not whether they have them."""
+    """An account. ``admin``: new sessions may ask for admin rights; a session may have them or not."""
 
     username: str
     created_at: str
@@ -77,12 +77,12 @@ class Users(MasGroup):
         """Return an account by its localpart.
 
         Raises:
-            NotFoundError: MAS knows no such account, as those of application services.
+            NotFoundError: MAS has no such account; it has none of application services.
         """
         return self._one(BY_USERNAME, username=username)
 
     def set_password(self, id: str, password: str, *, skip_password_check: bool = False) -> Empty:  # noqa: A002
-        """Set the password. No session ends.
+        """Set the password. The sessions stay.
 
         Raises:
             MatrixError: 400, the password is too weak.
@@ -92,7 +92,7 @@ class Users(MasGroup):
         return self._send(SET_PASSWORD, body=body, id=id)
 
     def set_admin(self, id: str, *, admin: bool) -> Resource[User]:  # noqa: A002
-        """Set whether sessions may ask for admin rights from now on. Those that have them keep them."""
+        """Set whether sessions may ask for admin rights from now on. Sessions that have them keep them."""
         return self._one(SET_ADMIN, body={"admin": admin}, id=id)
 
     def deactivate(self, id: str, *, skip_erase: bool) -> Resource[User]:  # noqa: A002

@@ -115,7 +115,7 @@ def test_compatibility_token_is_explained(mas_stub: Stub) -> None:
     mas_stub.on(VERSION, error(401, "Invalid type of access token"))
     mas = Synapse(mas_stub.url, token="mct_secret").mas
     assert mas is not None
-    with pytest.raises(RefusedError, match="does not take compatibility tokens"):
+    with pytest.raises(RefusedError, match="does not accept compatibility tokens"):
         mas.require()
 
 
