@@ -42,7 +42,10 @@ class _ApiCommand(Command):
     "--query", "pairs", multiple=True, metavar="NAME=VALUE", help="A query parameter; it is encoded for you."
 )
 @click.option(
-    "-d", "--data", metavar="JSON|@FILE|-", help="The body: a JSON object, a file's, or what is piped in."
+    "-d",
+    "--data",
+    metavar="JSON|@FILE|-",
+    help="The body as JSON: the text, @ and a file, or - for standard input.",
 )
 @click.option("--list", "lists", is_flag=True, help="List the operations of the Admin API instead.")
 @change_options

@@ -22,7 +22,7 @@ def completion(invocation: Invocation, context: click.Context, shell: str | None
     ~/.config/fish/config.fish.
 
     Ids of rooms and users are completed from a file in $XDG_STATE_HOME/synadmin/completion that only you can
-    read. --refresh asks the server and writes it. Nothing else does.
+    read. Only --refresh updates this file, from the server.
 
     \b
     Examples:

@@ -231,7 +231,7 @@ def update(synapse: "Synapse", token: str, *, changed: dict[str, int | None]) ->
             --never-expires
     """
     mas = _in_mas(synapse)
-    _get(synapse, mas, token)  # a dry run, too, says that there is none
+    _get(synapse, mas, token)  # also a dry run reports a missing token
     if mas is None:
         synapse.registration_tokens.update(token, **changed)
     else:
@@ -270,7 +270,7 @@ def delete(synapse: "Synapse", token: str) -> Record:
             synadmin registration-token delete --from - --yes
     """
     mas = _in_mas(synapse)
-    record = _get(synapse, mas, token)  # a dry run, too, says that there is none
+    record = _get(synapse, mas, token)  # also a dry run reports a missing token
     if mas is not None:
         if record["revoked_at"] is not None:
             return unchanged("already revoked")

@@ -48,10 +48,10 @@ _SHOWN_WHERE_KNOWN = frozenset({"token_expires_at", "open_restorations", "error"
 def status(invocation: Invocation, *, profiles: str | None, baseline_file: str | None, output: Output) -> int:
     """Show the state of a homeserver, or of several.
 
-    A line a server: name, version of Synapse, accounts that are not deactivated, rooms, rooms without
-    control as of the last audit, the end of the token, temporary changes that are still to be reverted.
-    A server that does not answer is a line with the error. "-" stands for what is not known. The end of
-    the token, temporary changes and errors are shown only where there are any.
+    Shows a line for each server: name, version of Synapse, accounts that are not deactivated, rooms, rooms
+    without control in the last audit, expiry of the token, temporary changes that are not yet reverted. A
+    server that does not answer has a line with the error. "-" means that a value is not known. The table
+    shows expiry, temporary changes and errors only if there are any.
 
     \b
     Examples:
@@ -59,8 +59,8 @@ def status(invocation: Invocation, *, profiles: str | None, baseline_file: str |
         synadmin status --profiles all
         synadmin status --profiles club,school -o json
 
-    Exit codes: 0 each server has answered; 1 a server has not. The code of the error where all servers
-    have failed for the same reason: 3 the token is not a server admin's.
+    Exit codes: 0 every server answered; 1 a server did not. If all servers fail for the same reason, the code
+    of that error: 3 the token is not a server admin's.
     """
     servers = [invocation] if profiles is None else invocations(invocation, profiles)
     baseline = _baseline(baseline_file)

@@ -107,7 +107,7 @@ class Transport:
             wire: the wire that sends requests.
             journal: where every change is written down before it is sent.
             retries: the limits of retries.
-            user: the owner of the token, where that is not the administrator.
+            user: the owner of the token, if it is not the administrator.
             owner: the administrator; None: the server is asked.
             dry_run: raise DryRunStop where a change would be sent.
             recorded_as: the homeserver for the journal, where this is another service of it.

@@ -101,7 +101,7 @@ def audit(
     *,
     form: str,
     columns: str | None,
-    **options: Any,  # noqa: ANN401  those of _Options, as click has parsed them
+    **options: Any,  # noqa: ANN401  the fields of Options
 ) -> int:
     """Audit rooms, accounts, federation and the server.
 

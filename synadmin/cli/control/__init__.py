@@ -7,9 +7,9 @@ from synadmin.cli.lazy import Group
 _COMMANDS = {
     "Commands": {
         "plan": ("plan:plan", "Show the differences from the file, and the steps."),
-        "apply": ("apply:apply", "Bring the rooms to what the file says."),
+        "apply": ("apply:apply", "Change the rooms as the file says."),
         "check": ("plan:check", "Check that the rooms are as the file says."),
-        "export": ("export:export", "Write the file for what holds now."),
+        "export": ("export:export", "Write a control file from the current state."),
     },
 }
 

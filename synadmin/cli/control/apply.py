@@ -54,7 +54,7 @@ def apply(
     yes: bool,
     output: Output,
 ) -> int:
-    """Bring the rooms to what the file says.
+    """Change the rooms as the file says.
 
     Shows the plan and asks. Then it changes the rooms one by one, and checks the result in each room.
     Admins come first, so no room has fewer local users with control after a step than the file says. A room

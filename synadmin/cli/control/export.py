@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("-y", "--yes", is_flag=True, help="Replace an existing file without asking.")
 @pass_invocation
 def export(invocation: Invocation, *, file: str, space: str | None, settings: bool, yes: bool) -> int:
-    """Write the file for what holds now.
+    """Write a control file from the current state.
 
     Writes the joined local users with control and the moderators of every room that a user of this server
     controls. A plan of the new file is empty. Rooms without local control are listed in comments.

@@ -1,4 +1,4 @@
-"""The saved plans of ``control plan``: what is stored of a room, and how it is compared."""
+"""The saved plans of ``control plan``: the stored data of a room, and its comparison."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The saved plans of ``room make-admin``: what is stored of a room, and how it is compared."""
+"""The saved plans of ``room make-admin``: the stored data of a room, and its comparison."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

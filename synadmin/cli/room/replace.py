@@ -84,7 +84,7 @@ def replace(
     dry_run: bool,
     yes: bool,
     output: Output,
-    **rest: Any,  # noqa: ANN401  those of ReplaceOptions, as click has parsed them
+    **rest: Any,  # noqa: ANN401  fields of ReplaceOptions
 ) -> int:
     """Create a new room in place of one that is lost.
 

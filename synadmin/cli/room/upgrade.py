@@ -56,13 +56,13 @@ def upgrade(
 ) -> Record:
     """Upgrade rooms to another version, with chosen creators.
 
-    A new room replaces the old one. It is made by a local user who may close the old room: you, or with
-    --allow impersonate another one, a --creator first. This user is a creator of the new room. From version
-    12 on the creators own a room: no creator can be added later. Name a second one with --creator.
+    A new room replaces the old one. A local user who may close the old room makes it: you, or with
+    --allow impersonate another one, preferably a --creator. This user is a creator of the new room. From
+    version 12 on the creators own a room, and you cannot add one later. Name a second one with --creator.
 
     Synapse copies levels, join rule and bans, and moves the aliases. Then the new room takes the old one's
-    place in its spaces. Local members join a public room; they are invited to any other. All of it is
-    read back. Run it again to finish what was interrupted.
+    place in its spaces. Local members join a public room; they are invited to any other room. The result is
+    checked. Run it again to finish an interrupted upgrade.
 
     \b
     Examples:

@@ -227,7 +227,7 @@ def modify(synapse: "Synapse", user_id: "UserId", *, changes: AccountChanges) ->
         synadmin user modify alice --add-threepid email alice@example.org
         synadmin user modify --from bots.txt --user-type bot
     """
-    # Looked at first: the request would make an account of this name where there is none.
+    # Read first: for an unknown account, the request would create it.
     before = synapse.users.get(user_id)
     if not changes.body(before) and not (changes.emails or changes.remove_threepids):
         return unchanged()

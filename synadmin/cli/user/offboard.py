@@ -72,7 +72,7 @@ def offboard(
     gives up its power and leaves the rooms where it has some.
 
     A room that cannot be handed over stops the account step; --leave-rooms continues anyway. Run the
-    command again to finish: what is done is not done twice.
+    command again to finish: finished steps are not repeated.
 
     \b
     Examples:

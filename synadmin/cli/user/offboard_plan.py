@@ -1,4 +1,4 @@
-"""The saved plans of ``user offboard``: what is stored of an account, and how it is compared."""
+"""The saved plans of ``user offboard``: the stored data of an account, and its comparison."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -223,7 +223,7 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
         synadmin user reactivate alice
         synadmin user reactivate --from came-back.txt --yes -o ndjson
     """
-    # Looked at first: the request would make an account of this name where there is none.
+    # Read first: for an unknown account, the request would create it.
     account = account_in_mas(synapse, user_id)
     if not synapse.users.get(user_id).deactivated and (account is None or not account.is_deactivated):
         raise RefusedError(f"{user_id} is not deactivated")
