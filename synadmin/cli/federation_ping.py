@@ -48,7 +48,7 @@ def ping(
     Asks them for their version.
 
     A server must be found by its name and have a valid certificate, as for other homeservers. The time is
-    that from request to answer, over an open connection.
+    from request to answer, over an open connection.
 
     Named servers need no homeserver and no token; --from-rooms and --destinations need both.
 

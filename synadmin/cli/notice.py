@@ -74,8 +74,8 @@ def send(
 ) -> Record:
     """Send a notice to users of this server.
 
-    Each run prints its transaction id. If you repeat a run with this --transaction-id, no user gets the notice
-    twice. The server remembers the id for half an hour, or until it is restarted.
+    Each run prints its transaction id. If you repeat a run with this --transaction-id, no user gets the
+    notice twice. The server remembers the id for half an hour, or until it is restarted.
 
     The server's configuration must have `server_notices`. --all shows the notice and the number of accounts,
     and asks. It sends one notice at a time, with a pause after each. `synadmin journal resume last` continues

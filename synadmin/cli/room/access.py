@@ -38,7 +38,8 @@ def join(
 ) -> Record:
     """Join local users to a room, or a user to several rooms.
 
-    For a room that is not public, your account invites the users first. You must be in it and may invite.
+    For a room that is not public, your account invites the users first. It must be in the room, with the
+    right to invite.
 
     \b
     Examples:

@@ -106,7 +106,7 @@ def transfer(
             --as-member --to-profile new
 
     Exit codes: 0 every room is done or planned; 5 every one was refused (nothing was changed); 1 every
-    one failed; 6 else, for example if a new owner has not joined yet.
+    one failed; 6 otherwise, for example if a new owner has not joined yet.
     """
     from synadmin.recovery.transfer import accepting, hand_over
 

@@ -161,9 +161,9 @@ def deactivate(
     They leave all rooms, and can no longer sign in.
 
     Sessions, encryption keys, password, addresses and account data are deleted. An account can be made
-    active again (user reactivate), but none of this comes back. Media and messages stay: see media delete
-    and user redact. An account is refused while rooms would be left without a user of this server who has
-    control: `synadmin user offboard` gives control to another user first.
+    active again (user reactivate), but this data is not restored. Media and messages stay: see media delete
+    and user redact. An account is refused if a room would then have no local user with control: give control
+    to another user first, with `synadmin user offboard`.
 
     \b
     Examples:
