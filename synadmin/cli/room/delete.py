@@ -383,7 +383,7 @@ _STATUS_COLUMNS = (
 def delete_status(synapse: "Synapse", deletion: str, *, wait: bool, invocation: "Invocation") -> object:
     """Show the progress of a room deletion.
 
-    DELETION is the id of a deletion. For a room, all its deletions are shown.
+    ID is the id of a deletion. For ROOM, all its deletions are shown.
 
     The server keeps them for a week.
 
