@@ -20,7 +20,7 @@ class Nonce(Record, frozen=True, kw_only=True):
 
 
 class Registered(Record, frozen=True, kw_only=True):
-    """The new account, with a session unless none was asked for. The tokens are secrets.
+    """The new account, with a session unless ``inhibit_login`` was set. The tokens are secrets.
 
     ``access_token`` is empty where no session was made; ``expires_in_ms`` is in milliseconds.
     """

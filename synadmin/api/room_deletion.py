@@ -17,7 +17,7 @@ class RoomShutDown(Record, frozen=True, kw_only=True):
         kicked_users: the users who were removed from the room.
         failed_to_kick_users: the users who could not be removed, or not be moved to the new room.
         local_aliases: the aliases that point to the new room now.
-        new_room_id: the new room, where one was asked for.
+        new_room_id: the new room, if one was requested.
     """
 
     kicked_users: tuple[UserId, ...] = ()

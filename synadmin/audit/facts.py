@@ -187,7 +187,7 @@ class RoomFacts:
 
     @cached_property
     def holders(self) -> tuple[UserId, ...]:
-        """The joined local users whose level is enough for control, in whatever state their accounts are."""
+        """The joined local users whose level is enough for control, in any state of their accounts."""
         users = dict.fromkeys((*self.view.creators, *self.view.levels.listed(), *self.view.memberships))
         return tuple(user for user in users if self.view.is_local(user) and self.view.has_control(user))
 

@@ -28,7 +28,7 @@ class AuditResult:
     """The result of an audit.
 
     Attributes:
-        complete: everything that was asked for was checked, and no rule crashed.
+        complete: everything that was to be checked was checked, and no rule crashed.
         baseline: the baseline that follows.
     """
 
@@ -206,7 +206,7 @@ class _Run:
     def _findings(self, rule: Rule, facts: Facts) -> Iterator[Finding]:
         try:
             yield from findings_of(rule, facts, self._options_of(rule))
-        except Exception as error:  # noqa: BLE001  whatever it is, the other rules run
+        except Exception as error:  # noqa: BLE001  after any error, the other rules run
             self.crashes[rule.ID] += 1
             self.errors.append(
                 RuleError(rule=rule.ID, subject=subject_of(facts), error=f"{type(error).__name__}: {error}")

@@ -47,7 +47,7 @@ def controls(prefetcher: Prefetcher, rooms: Iterable[Room], *, settings: bool) -
         settings: read the settings of the rooms, too.
 
     Raises:
-        SynadminError: the server could not be asked.
+        SynadminError: the server did not answer a request, or answered with an error.
     """
 
     def ask(synapse: Synapse, facts: RoomFacts) -> ExportedRoom | None:

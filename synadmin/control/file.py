@@ -145,14 +145,14 @@ class _Reader:
         name = content.get("name", self.lines.place(self.number))
         if not isinstance(name, str) or not name.strip():
             raise SettingsError(f"{where}: name is not a text")
-        admins = tuple(dict.fromkeys(self._people(content.get("admins", []), f"{where} admins")))
+        admins = tuple(dict.fromkeys(self._users_and_teams(content.get("admins", []), f"{where} admins")))
         moderators = dict(self._moderators(content.get("moderators", []), f"{where} moderators"))
         nobody_else = boolean(content.get("nobody_else", False), f"{where} nobody_else")
         heirs = self._heirs(content["heirs"], f"{where} heirs") if "heirs" in content else None
         goal = ControlGoal(
             admins=admins,
             moderators=moderators,
-            at_least=_whole(content.get("at_least", 1), f"{where} at_least"),
+            at_least=_whole_number(content.get("at_least", 1), f"{where} at_least"),
             nobody_else=nobody_else,
             spared=heirs.users if heirs is not None else (),
         )
@@ -185,7 +185,7 @@ class _Reader:
                 f"{len(goal.admins)} in admins have control"
             )
 
-    def _people(self, value: object, where: str) -> Iterator[UserId]:
+    def _users_and_teams(self, value: object, where: str) -> Iterator[UserId]:
         """Yield the users of a list of users and teams."""
         for name in strings(value, where):
             if name.startswith("@"):
@@ -205,7 +205,7 @@ class _Reader:
             level = entry.get("level")
             if not isinstance(level, int) or isinstance(level, bool) or level not in _LEVELS:
                 raise SettingsError(f"{where}: level is missing, or not a power level")
-            for user in self._people(entry.get("users", []), f"{where} users"):
+            for user in self._users_and_teams(entry.get("users", []), f"{where} users"):
                 if seen.setdefault(user, level) != level:
                     place = self.lines.place(self.number, "moderators")
                     raise SettingsError(f"{place}: {user} has level {seen[user]} and level {level}")
@@ -214,7 +214,7 @@ class _Reader:
     def _heirs(self, value: object, where: str) -> Heirs:
         content = table(value, where)
         require_known(content, ("users", "after", "notify"), where=where)
-        users = tuple(dict.fromkeys(self._people(content.get("users", []), f"{where} users")))
+        users = tuple(dict.fromkeys(self._users_and_teams(content.get("users", []), f"{where} users")))
         if not users or "after" not in content:
             raise SettingsError(f"{where}: users and after are needed")
         after = length_of_time(content["after"], f"{where} after")
@@ -279,7 +279,7 @@ def _selector(value: object, where: str) -> Selector:
     value, where = content[used[0]], f"{where} {used[0]}"
     excluded = tuple(strings(content.get("except", []), f"{where} except"))
     for room in excluded:
-        _checked(room, where)
+        _room_or_pattern(room, where)
     match used[0]:
         case "ids":
             ids = tuple(dict.fromkeys(_parsed(parse_room_id, room, where) for room in strings(value, where)))
@@ -287,7 +287,7 @@ def _selector(value: object, where: str) -> Selector:
         case "alias":
             aliases = [value] if isinstance(value, str) else strings(value, where)
             for alias in aliases:
-                _checked(alias, where, sigil="#")
+                _room_or_pattern(alias, where, sigil="#")
             return Selector(aliases=tuple(dict.fromkeys(aliases)), excluded=excluded)
         case "space":
             space = _parsed(parse_room, _text(value, where), where)
@@ -299,7 +299,7 @@ def _selector(value: object, where: str) -> Selector:
     return Selector(ours=True, excluded=excluded)
 
 
-def _checked(room: str, where: str, *, sigil: str = "#!") -> None:
+def _room_or_pattern(room: str, where: str, *, sigil: str = "#!") -> None:
     """Check an id, or an alias in which ``*`` may stand for anything."""
     if room[:1] not in sigil or not room:
         message = f"{where}: {quoted(room)} is not {'an alias' if sigil == '#' else 'a room id or an alias'}"
@@ -330,7 +330,7 @@ def _reach(value: object, where: str) -> Reach:
     return Reach.of(str(value))
 
 
-def _whole(value: object, where: str) -> int:
+def _whole_number(value: object, where: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
         return value
     raise SettingsError(f"{where}: {quoted(value)} is not a whole number from 0 to {_MOST}")

@@ -24,7 +24,7 @@ def looked_at(
 
     Raises:
         NotPermittedError: the token is not a server admin's.
-        SynadminError: the server could not be asked.
+        SynadminError: the server did not answer a request, or answered with an error.
     """
     if len(targets) <= _FEW and all(target.named for target in targets):
         yield from ((target, False) for target in targets)

@@ -82,7 +82,7 @@ class RoomReport:
     warnings: tuple[str, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as ``control plan -o json`` shows it."""
+        """Return the report as ``control plan -o json`` shows it."""
         room = self.target.room
         return {
             "room_id": room.room_id,

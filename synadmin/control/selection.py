@@ -42,7 +42,7 @@ def select(synapse: Synapse, entries: Sequence[RoomsEntry]) -> Selection:
 
     Raises:
         SettingsError: two entries name the same room by id and by alias and contradict each other.
-        SynadminError: the server could not be asked.
+        SynadminError: the server did not answer a request, or answered with an error.
     """
     selection = Selection()
     index = _Index([_Matcher.of(synapse, entry, selection) for entry in entries])

@@ -29,5 +29,5 @@ class Check:
     severity: str = ERROR
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as scripts get it."""
+        """Return the check as scripts get it."""
         return {"name": self.name, "ok": self.ok, "detail": self.detail}

@@ -104,7 +104,7 @@ class TlsConnection:
         self.address = address
         self.closed = False
         """The connection takes no further request."""
-        plain = _connected(address, deadline)
+        plain = _open_socket(address, deadline)
         try:
             plain.settimeout(deadline.left())
             self._socket = context.wrap_socket(plain, server_hostname=name)
@@ -113,7 +113,7 @@ class TlsConnection:
             raise
         except (OSError, ValueError, UnicodeError) as error:
             plain.close()
-            raise _explained_handshake(address, name, error) from None
+            raise _explain_handshake(address, name, error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +122,7 @@ class TlsConnection:
         self.close()
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._socket.close()
 
     @property
@@ -161,7 +161,7 @@ class TlsConnection:
             message = f"{self.address} is connected, but the answer to GET {target} did not come in time"
             raise NoAnswerError(message, timed_out=True) from None
         except (OSError, ValueError) as error:
-            message = f"{self.address} did not answer GET {target} in HTTP ({_words(error)})"
+            message = f"{self.address} did not answer GET {target} in HTTP ({_error_text(error)})"
             raise NoAnswerError(message) from None
         self.closed = not answer.keeps
         if self.closed:
@@ -211,7 +211,7 @@ def connect_trusted(address: Address, name: str, trust: Trust, deadline: Deadlin
     return connection
 
 
-def _connected(address: Address, deadline: Deadline) -> socket.socket:
+def _open_socket(address: Address, deadline: Deadline) -> socket.socket:
     try:
         return socket.create_connection((address.ip, address.port), timeout=deadline.left())
     except TimeoutError:
@@ -225,7 +225,7 @@ def _connected(address: Address, deadline: Deadline) -> socket.socket:
         raise NoAnswerError(message, no_route=error.errno in _NO_ROUTE) from None
 
 
-def _explained_handshake(address: Address, name: str, error: Exception) -> NoAnswerError:
+def _explain_handshake(address: Address, name: str, error: Exception) -> NoAnswerError:
     if isinstance(error, TimeoutError):
         message = (
             f"{address} takes the connection, but the TLS handshake did not end in time (plain http, perhaps)"
@@ -241,11 +241,11 @@ def _explained_handshake(address: Address, name: str, error: Exception) -> NoAns
     elif isinstance(error, _CLOSED):
         message = f"{address} closes the connection during the TLS handshake"
     else:
-        message = f"the TLS handshake with {address} failed: {_words(error)}"
+        message = f"the TLS handshake with {address} failed: {_error_text(error)}"
     return NoAnswerError(message, connected=True, insecure=True)
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, UnreadableError) and not error.empty:
         return str(error)
     if isinstance(error, UnreadableError | ConnectionResetError | BrokenPipeError):

@@ -58,7 +58,7 @@ class HttpsFetcher:
         deadline = self._deadline.share()
         seen = [url]
         while True:
-            fetched = self._once(url, deadline)
+            fetched = self._fetch_once(url, deadline)
             following = _redirect(url, fetched.answer)
             if following is None:
                 return replace(fetched, redirects=tuple(seen[1:]))
@@ -74,7 +74,7 @@ class HttpsFetcher:
             seen.append(following)
             url = following
 
-    def _once(self, url: str, deadline: Deadline) -> Fetched:
+    def _fetch_once(self, url: str, deadline: Deadline) -> Fetched:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port or HTTPS_PORT

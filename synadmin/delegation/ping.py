@@ -47,7 +47,7 @@ class Ping:
         return sum(self.milliseconds) / len(self.milliseconds) if self.milliseconds else float("inf")
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as scripts get it."""
+        """Return the ping as scripts get it."""
         took = self.milliseconds
         return {
             "server_name": self.server_name,
@@ -82,7 +82,7 @@ def ping(server_name: str, network: Network, *, count: int, timeout: float) -> P
     try:
         for _ in range(count):
             if connection is None or connection.closed:
-                connection = _connected(route, network, deadline)
+                connection = _connect(route, network, deadline)
             if not _send_ping(result, connection, route, deadline):
                 connection.close()
                 connection = None
@@ -94,7 +94,7 @@ def ping(server_name: str, network: Network, *, count: int, timeout: float) -> P
     return result
 
 
-def _connected(route: Route, network: Network, deadline: Deadline) -> TlsConnection:
+def _connect(route: Route, network: Network, deadline: Deadline) -> TlsConnection:
     """Connect as another homeserver does: to the first address that answers with a valid certificate.
 
     Raises:

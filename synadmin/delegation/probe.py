@@ -138,7 +138,7 @@ def _version(
 
 
 def named(content: object) -> tuple[str | None, str | None]:
-    """Return the software and its version from an answer of :data:`VERSION`; None where it does not say."""
+    """Return the software and its version from an answer of :data:`VERSION`; None where it has none."""
     server = _server(content)
     return _short(server.get("name")), _short(server.get("version"))
 

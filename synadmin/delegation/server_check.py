@@ -108,7 +108,7 @@ class ServerCheck:
         return tuple(check for check in self.checks if not check.ok)
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as scripts get it."""
+        """Return the result as scripts get it."""
         return {
             "server_name": self.server_name,
             "route": self.discovery.route.as_record(),

@@ -128,7 +128,7 @@ def _what_is_delegated(facts: VerdictFacts, delegation: str) -> str:
 def _advice(facts: VerdictFacts, delegation: str) -> list[str]:
     advice: list[str] = []
     if delegation in {NEEDED, BROKEN} and facts.via == DEFAULT:
-        advice += _to_delegate(facts)
+        advice += _advice_to_delegate(facts)
     elif delegation == BROKEN:
         advice.append(f"fix what is not ok at {facts.to or facts.srv}, or delegate elsewhere: {_file(facts)}")
     elif delegation == NOT_NEEDED and not facts.works:
@@ -151,7 +151,7 @@ def _advice(facts: VerdictFacts, delegation: str) -> list[str]:
     return advice
 
 
-def _to_delegate(facts: VerdictFacts) -> list[str]:
+def _advice_to_delegate(facts: VerdictFacts) -> list[str]:
     host = bracketed(facts.host)
     lines = []
     if not facts.in_dns:
@@ -169,20 +169,20 @@ def _to_delegate(facts: VerdictFacts) -> list[str]:
             "or, where the homeserver is reachable at another name or port (HOST:PORT):"
         )
     lines.append(_file(facts))
-    to = _to(facts)
+    to = _target(facts)
     well_known = command("federation", "well-known", facts.name, "--to", to)
     lines.append(f"`{well_known}` prints it, and how a proxy serves it")
     return lines
 
 
-def _to(facts: VerdictFacts) -> str:
+def _target(facts: VerdictFacts) -> str:
     if facts.elsewhere is None:
         return "HOST:PORT"
     return f"{bracketed(facts.elsewhere[0])}:{facts.elsewhere[1]}"
 
 
 def _file(facts: VerdictFacts) -> str:
-    content = json.dumps({"m.server": _to(facts)})
+    content = json.dumps({"m.server": _target(facts)})
     return f"serve {content} at https://{bracketed(facts.host)}{SERVER}"
 
 

@@ -60,7 +60,7 @@ class WellKnown:
 
 def server_file(fetched: Fetched) -> WellKnown:
     """Read the fetched ``/.well-known/matrix/server``."""
-    kind, problem, content = _object(fetched)
+    kind, problem, content = _json_object(fetched)
     if content is None:
         return WellKnown(kind, fetched.url, problem)
     delegated = content.get("m.server")
@@ -102,7 +102,7 @@ class ClientWellKnown:
 
 def client_file(fetched: Fetched) -> ClientWellKnown:
     """Read the fetched ``/.well-known/matrix/client``."""
-    kind, problem, content = _object(fetched)
+    kind, problem, content = _json_object(fetched)
     if content is None:
         return ClientWellKnown(kind, fetched.url, problem)
     homeserver = content.get("m.homeserver")
@@ -137,7 +137,7 @@ def _wrong_url(text: str) -> str | None:
     return None
 
 
-def _object(  # noqa: PLR0911  one sentence for each wrong answer
+def _json_object(  # noqa: PLR0911  one sentence for each wrong answer
     fetched: Fetched,
 ) -> tuple[FileKind, str, dict[str, Any] | None]:
     """Return the fetched JSON object; for another answer, the kind of failure and a sentence."""

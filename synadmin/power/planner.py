@@ -284,7 +284,7 @@ def _impossible(view: RoomView, goal: Goal) -> Refusal:
             reach=None,
             message=(
                 f"{target} is banned from the room, and no local user can lift the ban and give them "
-                f"control. {_who_holds_it(view)}"
+                f"control. {_who_has_power(view)}"
             ),
         )
     return _powerless(view, goal)
@@ -307,14 +307,14 @@ def _powerless(view: RoomView, goal: Goal) -> Refusal:
             reason="no-local-power",
             reach=None,
             message=f"{_names(able)} can change the levels, but {'are' if len(able) > 1 else 'is'} not in "
-            f"the room, and no local user can invite them (needs {levels.invite}). {_who_holds_it(view)}",
+            f"the room, and no local user can invite them (needs {levels.invite}). {_who_has_power(view)}",
         )
     if best is None:
         return Refusal(
             reason="no-local-power",
             reach=None,
             message=f"No user of this server has power in the room; changing the levels needs "
-            f"{levels.control}. {_who_holds_it(view)}",
+            f"{levels.control}. {_who_has_power(view)}",
         )
     if able:
         short = f"no local user can invite {goal.target}: inviting needs {levels.invite}, and"
@@ -324,11 +324,11 @@ def _powerless(view: RoomView, goal: Goal) -> Refusal:
         reason="insufficient-power",
         reach=None,
         message=f"No user of this server has enough power: {short} of those in the room {best} "
-        f"has the most, {format_level(some[best])}. {_who_holds_it(view)}",
+        f"has the most, {format_level(some[best])}. {_who_has_power(view)}",
     )
 
 
-def _who_holds_it(view: RoomView) -> str:
+def _who_has_power(view: RoomView) -> str:
     levels = view.levels
     elsewhere = tuple(
         user
@@ -345,7 +345,7 @@ def _replacement(view: RoomView) -> str:
 
 
 def _holders(levels: PowerLevels) -> dict[UserId, int]:
-    """Return the users with a level of their own and the creators, the highest level first."""
+    """Return the listed users and the creators, the highest level first."""
     users = dict.fromkeys((*levels.creators, *levels.listed()))
     held = {user: levels.level_of(user) for user in users}
     return dict(sorted(held.items(), key=lambda item: -item[1]))

@@ -157,7 +157,7 @@ class RoomView:
         return self.memberships.get(user, "leave")
 
     def account_of(self, user: UserId) -> Account:
-        """Return a local user's account; active where it was not looked at."""
+        """Return a local user's account; active where it was not read."""
         return self.accounts.get(user, Account())
 
     def has_control(self, user: UserId) -> bool:

@@ -21,7 +21,7 @@ class StepRunner:
     """Carries out the steps of a plan for one room."""
 
     def __init__(self, recovery: Recovery, plan: Plan, view: RoomView, via: Sequence[str]) -> None:
-        """Prepare; nothing is sent.
+        """Prepare the steps; no request is sent.
 
         Args:
             recovery: the run.

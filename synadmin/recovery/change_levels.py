@@ -139,10 +139,10 @@ def plan(
             "refused: no user of this server would have control of the room",
             hint=keep_control(view.room_id),
         )
-    ways = _ways(observer, view, edit)
+    ways = _possible_senders(observer, view, edit)
     if (not ways or ways[0].reach > allow) and _unnamed_member_may_help(view, edit):
         view = _with_helpful_member(observer, view)
-        ways = _ways(observer, view, edit)
+        ways = _possible_senders(observer, view, edit)
     if not ways:
         raise RefusedError(_why_refused(observer, view, edit))
     if ways[0].reach > allow:
@@ -201,7 +201,7 @@ def _require_existing(observer: Observer, view: RoomView, edit: Edit) -> None:
             raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason=reason)
 
 
-def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Actor]:
+def _possible_senders(observer: Observer, view: RoomView, edit: Edit) -> list[Actor]:
     """Return the users who can make an edit, the one with the least reach first."""
     ways = [
         way

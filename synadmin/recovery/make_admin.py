@@ -73,7 +73,7 @@ def preview_rooms(
 
     Raises:
         NotPermittedError: the token is not a server admin's.
-        SynadminError: the server could not be asked.
+        SynadminError: the server did not answer a request, or answered with an error.
     """
 
     def look(room: RoomId | RoomAlias) -> Preview:
@@ -277,7 +277,7 @@ class Run:
         taken += [_reverted_step(step, begun, left) for step in plan.steps if step.puts_back]
         start = replace(preview.result, promoter=plan.promoter, steps=tuple(taken))
         if stopped is not None:
-            raise _stopped(stopped, start, is_begun=len(taken) > 1) from stopped
+            raise _stop_error(stopped, start, is_begun=len(taken) > 1) from stopped
         try:
             now = self.recovery.observer.again(preview.observation, self.goal)
             result = _outcome_read_back(start.with_state(now), view, now, failure, is_reverted=not left)
@@ -285,7 +285,7 @@ class Run:
                 problem = set_again(self.recovery, self.goal, view, now)
                 result = result if problem is None else replace(result, message=f"{result.message} {problem}")
         except (KeyboardInterrupt, NotAuthenticatedError) as caught:
-            raise _stopped(caught, start, is_begun=True) from caught
+            raise _stop_error(caught, start, is_begun=True) from caught
         except (MatrixError, ConnectError, ReplyError) as error:
             message = f"The room's state could not be read back: {error}. Run the command again to see it."
             return replace(start.unread(message), reason=outcome.reason_of(failure or error))
@@ -314,7 +314,7 @@ class Run:
             except NotAuthenticatedError as error:
                 steps = error.result.steps if isinstance(error, TokenEndedError) else ()
                 start = replace(preview.result, steps=(StepTaken.of(join, "done"), *steps))
-                raise _stopped(error, start, is_begun=True) from error
+                raise _stop_error(error, start, is_begun=True) from error
         finally:
             mine = goal.join and goal.target == goal.caller
             stays = mine and result is not None and result.outcome == outcome.DONE
@@ -356,7 +356,7 @@ class Run:
                 if isinstance(error, NotAuthenticatedError) and self._is_with_own_token(step):
                     taken.append(StepTaken.of(step, "failed", error=error))
                     raise
-                failure = _explained(error, step, view, observation)
+                failure = _explain_failure(error, step, view, observation)
                 waits = isinstance(failure, IncompleteRoomError)
                 status: outcome.StepState = "planned" if waits else "failed"
                 taken.append(StepTaken.of(step, status, error=failure))
@@ -386,7 +386,7 @@ def _reverted_step(
     return StepTaken.of(step, "failed" if failed else "done")
 
 
-def _stopped(
+def _stop_error(
     why: KeyboardInterrupt | NotAuthenticatedError, start: Outcome, *, is_begun: bool
 ) -> KeyboardInterrupt | NotAuthenticatedError:
     """Return the error for a run that stops in the middle of a room, with the room's outcome so far."""
@@ -422,7 +422,9 @@ class IncompleteRoomError(SynadminError):
     """The server does not have the room's state complete, so it needs another server to join the room."""
 
 
-def _explained(error: SynadminError, step: Step, view: RoomView, observation: Observation) -> SynadminError:
+def _explain_failure(
+    error: SynadminError, step: Step, view: RoomView, observation: Observation
+) -> SynadminError:
     """Return the error of a failed step; where Synapse's error is about servers, one about the room.
 
     Where Synapse has the state of the room, it asks other servers only about restricted joins.

@@ -68,7 +68,7 @@ class MasAccount:
         if not self._read_back(lambda user: (user.locked_at is not None) == locked):
             raise SynadminError(f"MAS reported success, but {self.user_id} is not {word}")
         both = not self.mas.version or self.mas.version >= LOCKS_AT_HOMESERVER
-        if both and not self._eventually(lambda: self.synapse.users.get(self.user_id).locked == locked):
+        if both and not self._wait_until(lambda: self.synapse.users.get(self.user_id).locked == locked):
             return f"MAS has {word} the account, Synapse has not: {_NO_JOB}"
         return _still_accepted("locked", in_use)
 
@@ -82,7 +82,7 @@ class MasAccount:
         self.mas.users.deactivate(self.record.id, skip_erase=not erase)
         if not self._read_back(lambda user: user.deactivated_at is not None):
             raise SynadminError(f"MAS reported success, but {self.user_id} is not deactivated")
-        if not self._eventually(lambda: self._has_left(erase=erase)):
+        if not self._wait_until(lambda: self._has_left(erase=erase)):
             return f"MAS has deactivated the account, Synapse has not: {_NO_JOB}"
         return _still_accepted("deactivated", in_use)
 
@@ -166,7 +166,7 @@ class MasAccount:
             return sorted(there & set(devices))
 
         if ended:
-            self._eventually(lambda: not left())
+            self._wait_until(lambda: not left())
         rest = left()
         if rest:  # no session of MAS has them, or its job has not run
             self.synapse.devices.delete_many(self.user_id, rest)
@@ -189,7 +189,7 @@ class MasAccount:
                 raise
             return True
 
-    def _eventually(self, holds: Callable[[], bool]) -> bool:
+    def _wait_until(self, holds: Callable[[], bool]) -> bool:
         until = time.monotonic() + _PATIENCE
         while True:
             try:

@@ -113,7 +113,7 @@ def configure_new_room(
             "the server removed its users from the old room, but reports no new room",
             hint=f"`{command('room', 'delete-status', str(planned.delete_id))}` shows its report",
         )
-    aliases = tuple(alias for alias in shut_down.local_aliases if _leads_to(observer, alias) == new)
+    aliases = tuple(alias for alias in shut_down.local_aliases if _room_of_alias(observer, alias) == new)
     planned = replace(planned, new_room_id=new, aliases=aliases)
     failure: SynadminError | None = None
     if not options.muted:
@@ -131,7 +131,7 @@ def configure_new_room(
     observer.forget(options.admin)
     view = view_to_edit(observer, new)
     inside = set(recovery.synapse.rooms.members(new).members)
-    not_removed = _not_removed(observer, planned.room_id, set(shut_down.failed_to_kick_users), inside)
+    not_removed = _users_not_moved(observer, planned.room_id, set(shut_down.failed_to_kick_users), inside)
     rules = observer.state_event(new, JOIN_RULES)
     result = replace(
         planned,
@@ -146,7 +146,7 @@ def configure_new_room(
     return _outcome(result, shut_down, failure)
 
 
-def _not_removed(
+def _users_not_moved(
     observer: Observer, room_id: RoomId, failed: set[UserId], inside: set[UserId]
 ) -> set[UserId]:
     """Return the users who were not moved, of those that Synapse reports as failed.
@@ -259,7 +259,7 @@ def _addresses(planned: Replacement) -> dict[str, Any]:
     return {**content, "alt_aliases": others} if others else content
 
 
-def _leads_to(observer: Observer, alias: RoomAlias) -> RoomId | None:
+def _room_of_alias(observer: Observer, alias: RoomAlias) -> RoomId | None:
     try:
         return observer.synapse.client_server.resolve_alias(alias).room_id
     except MatrixError:

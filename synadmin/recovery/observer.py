@@ -390,7 +390,7 @@ class Observer(Reader):
         return replace(view, memberships={**view.memberships, **memberships})
 
     def members_not_in(self, view: RoomView) -> Iterator[UserId]:
-        """Yield the joined local users that were not looked at yet."""
+        """Yield the joined local users that were not read yet."""
         for user in local_members(self.synapse, view.room_id):
             if view.membership_of(user) != "join":
                 yield user

@@ -56,7 +56,7 @@ class RoomHandover:
         return min(self.outcomes, key=lambda result: _WORST_FIRST.index(result.outcome))
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as ``user offboard -o json`` shows it."""
+        """Return the room as ``user offboard -o json`` shows it."""
         return {
             "room_id": self.control.view.room_id,
             "room": self.control.room,
@@ -90,7 +90,7 @@ class Offboarding:
         """Plan each room for each successor, spaces last; nothing is changed.
 
         Raises:
-            SynadminError: the server could not be asked.
+            SynadminError: the server did not answer a request, or answered with an error.
         """
         # Where there are no power levels, Make Room Admin would take the leaver's control too early.
         self.recovery.observer.keeps_creators = True
@@ -140,7 +140,7 @@ class Offboarding:
             handed: the rooms that are handed over first.
 
         Raises:
-            SynadminError: the server could not be asked.
+            SynadminError: the server did not answer a request, or answered with an error.
         """
         keep_control = {room.view.room_id for room in handed}
         for room_id, membership in rooms_of(self.recovery.observer, user).items():

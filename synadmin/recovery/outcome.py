@@ -50,7 +50,7 @@ class StepTaken:
         return cls("announce", user, f"As {user} announce it in the room.", "failed" if failed else "done")
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as scripts get it."""
+        """Return the step as scripts get it."""
         return {
             "action": self.action,
             "as": self.as_user,
@@ -108,7 +108,7 @@ class Outcome:
     abilities: tuple[Ability, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as scripts get it: the contract of ``room make-admin -o json``."""
+        """Return the outcome as scripts get it: the contract of ``room make-admin -o json``."""
         return {
             "room_id": self.room_id,
             "room": room_record(self.details),

@@ -90,7 +90,7 @@ def _overwritten(recovery: Recovery, target: UserId, before: RoomView, now: Room
         if _users(granting).get(target) == level != _users(earlier).get(target):
             complete, _ = level_changes.merged(base, granting, earlier)
             wanted, _ = level_changes.merged(granting, now.levels.written(), complete)
-            return _difference(now.levels.written(), wanted)
+            return _edit_between(now.levels.written(), wanted)
     return Edit()
 
 
@@ -99,7 +99,7 @@ def _users(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return users if isinstance(users, Mapping) else {}
 
 
-def _difference(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> Edit:
+def _edit_between(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> Edit:
     """Return the edit that makes one content of the levels into another."""
     parts: dict[str, dict[Any, Any]] = {}
     for part in ("users", "events"):

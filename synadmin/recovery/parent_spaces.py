@@ -55,7 +55,7 @@ class SpaceIndex:
         """Return the spaces that a room is in.
 
         Raises:
-            SynadminError: the server could not be asked.
+            SynadminError: the server did not answer a request, or answered with an error.
         """
         return tuple(self._parents.get(room_id, ()))
 
@@ -86,7 +86,7 @@ def editor_of(
         first: preferred users, the most preferred first.
 
     Raises:
-        SynadminError: the server could not be asked.
+        SynadminError: the server did not answer a request, or answered with an error.
     """
     view = control_of(observer, room_id).view
     caller = observer.synapse.owner

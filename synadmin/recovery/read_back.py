@@ -39,7 +39,7 @@ def is_reverted(
         user: the user as whom it is sent; None for the owner of the token.
 
     Raises:
-        SynadminError: the server could not be asked.
+        SynadminError: the server did not answer a request, or answered with an error.
     """
     try:
         for endpoint, check in _CHECKS:
@@ -61,10 +61,10 @@ def _is_deactivated(synapse: Synapse, ids: Mapping[str, str], body: Mapping[str,
     now = synapse.users.get(user)
     if not now.deactivated or now.erased != bool(body.get("erase")):
         return False
-    return _holds_soon(lambda: not synapse.activity.joined_rooms(user).total)
+    return _wait_until(lambda: not synapse.activity.joined_rooms(user).total)
 
 
-def _holds_soon(holds: Callable[[], bool]) -> bool:
+def _wait_until(holds: Callable[[], bool]) -> bool:
     """Whether a condition holds now or within seconds."""
     until = time.monotonic() + _PATIENCE
     while not holds():
@@ -100,7 +100,7 @@ def _is_deactivated_in_mas(
         erased = bool(now.erased) == (not body.get("skip_erase"))
         return now.deactivated and erased and not synapse.activity.joined_rooms(user).total
 
-    return _holds_soon(holds)
+    return _wait_until(holds)
 
 
 def _is_locked_in_mas(synapse: Synapse, ids: Mapping[str, str], _: Mapping[str, Any], __: UserId) -> bool:

@@ -64,7 +64,7 @@ class Reader:
 
     @property
     def means(self) -> Means:
-        """What an admin can do for other users of this server, asked for once."""
+        """What an admin can do for other users of this server, read once."""
         if self._means is None:
             self._means = means_of(self.synapse)
             if self.synapse.mas_manages_accounts:

@@ -90,7 +90,7 @@ class Replacement:
     join_rule: str | None = None
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as scripts get it."""
+        """Return the replacement as scripts get it."""
         return {
             "room_id": self.room_id,
             "room": room_record(self.details),
@@ -251,13 +251,15 @@ def _not_lost(observer: Observer, planned: Replacement, options: ReplaceOptions)
         )
     caller = observer.synapse.owner
     for target in dict.fromkeys((options.admin, caller)):
-        way = _way_back(observer, planned.room_id, target, caller)
+        way = _how_to_regain(observer, planned.room_id, target, caller)
         if way is not None:
             return way
     return None
 
 
-def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserId) -> tuple[str, str] | None:
+def _how_to_regain(
+    observer: Observer, room_id: RoomId, target: UserId, caller: UserId
+) -> tuple[str, str] | None:
     """Return how the room itself could be regained for a user; None where it could not."""
     goal = Goal(target=target, caller=caller, allow=Reach.REACTIVATE)
     answer = observer.observe(room_id, goal).answer

@@ -120,7 +120,7 @@ def rooms_without(
         unread: collects the errors of rooms that cannot be read. If it is None, the error is raised.
 
     Raises:
-        SynadminError: the server could not be asked.
+        SynadminError: the server did not answer a request, or answered with an error.
     """
     users = sorted(leaving)
     rooms: dict[RoomId, set[UserId]] = {}

@@ -22,7 +22,7 @@ def power_of(synapse: Synapse, room_id: RoomId, *, overview: bool = False) -> di
     Whether an account is suspended takes a separate request for the account.
 
     Args:
-        synapse: the server; several accounts are asked for at the same time.
+        synapse: the server; several accounts are read at the same time.
         room_id: the room.
         overview: with more than 100 local users, read only the accounts of the seven joined users with the
             highest levels; ``account`` of the others is ``NOT_ASKED``.

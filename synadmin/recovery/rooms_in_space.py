@@ -94,7 +94,7 @@ def hierarchy_from_state(
         if room_type == SPACE:
             if all(event.type == CREATE for event in events):
                 events = synapse.rooms.state(room_id, type=SPACE_CHILD).state
-            children = sorted(_placed(events), key=_place)
+            children = sorted(_children_with_servers(events), key=_sort_key)
         yield RoomInSpace(
             room_id=room_id,
             room_version=details.version,
@@ -111,7 +111,7 @@ def hierarchy_from_state(
             waiting += [(child.state_key, depth + 1) for child in reversed(children)]
 
 
-def _placed(events: Iterable[StateEvent]) -> Iterator[SpaceChild]:
+def _children_with_servers(events: Iterable[StateEvent]) -> Iterator[SpaceChild]:
     for event in events:
         # A child without servers to find it through has been taken out of the space.
         if event.type == SPACE_CHILD and isinstance(event.content.get("via"), list):
@@ -124,7 +124,7 @@ def _placed(events: Iterable[StateEvent]) -> Iterator[SpaceChild]:
             )
 
 
-def _place(child: SpaceChild) -> tuple[bool, str, int, str]:
+def _sort_key(child: SpaceChild) -> tuple[bool, str, int, str]:
     order = child.content.get("order")
     named = isinstance(order, str)
     return not named, order if isinstance(order, str) else "", child.origin_server_ts, child.state_key

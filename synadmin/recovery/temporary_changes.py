@@ -223,7 +223,7 @@ class TemporaryChanges:
         with self.journal.optional():
             if revert.disables is not None:
                 self._sessions.end(revert.disables)
-            failure = self._sent(revert)
+            failure = self._send(revert)
             if not self._is_reverted(revert):
                 message = "the server reported success, but reading back shows no change"
                 raise failure or SynadminError(message)
@@ -250,10 +250,10 @@ class TemporaryChanges:
                 self.say("It is reverted now.")
         # Tokens are ended last: to revert the other changes, the run acts as their users.
         return failed + [
-            revert for _, revert in left if revert.token is not None and not self._ended(revert.token)
+            revert for _, revert in left if revert.token is not None and not self._end_token(revert.token)
         ]
 
-    def _ended(self, token: Mapping[str, Any]) -> bool:
+    def _end_token(self, token: Mapping[str, Any]) -> bool:
         """End a token that a run has left. A token whose secret is lost stays open until it expires."""
         try:
             with self.journal.optional():
@@ -266,7 +266,7 @@ class TemporaryChanges:
             self.say(f"warning: {still}")
         return still is None
 
-    def _sent(self, revert: Revert) -> SynadminError | None:
+    def _send(self, revert: Revert) -> SynadminError | None:
         """Send the request that reverts a change; return its error. The change may be reverted even so."""
         # The path is percent-encoded, so nothing in it is a parameter to be filled in.
         endpoint = Endpoint(revert.method, revert.path, dict, idempotent=True)

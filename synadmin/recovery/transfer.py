@@ -81,7 +81,7 @@ def missing_account(synapse: Synapse, move: Move) -> str | None:
 
 
 def refused(room: RoomId | RoomAlias, message: str) -> RoomTransfer:
-    """Return the record of a room that was not looked at."""
+    """Return the record of a room that was not read."""
     room_id = RoomId(room) if room.startswith("!") else None
     reason = "target-unknown"
     return RoomTransfer(room=room, room_id=room_id, outcome=outcome.REFUSED, reason=reason, message=message)
@@ -99,7 +99,7 @@ def hand_over(
 
     Args:
         way: how rooms are seen and changed.
-        room_transfers: rooms that were looked at.
+        room_transfers: the planned rooms.
         move: from whom to whom.
         accept: accepts the invitation as the new owner; None where the new owner does so by itself.
         pause: gets the number of rooms that are left, and waits a little; false when the time is over.
@@ -122,7 +122,7 @@ def hand_over(
                 yield _failed(way, begun.pop(number), error)
         while begun:
             for number, room_transfer in tuple(begun.items()):
-                begun[number] = _finished(way, room_transfer, move, accept)
+                begun[number] = _finish_room(way, room_transfer, move, accept)
                 if begun[number].outcome != outcome.PENDING:
                     yield begun.pop(number)
             if begun and not pause(len(begun)):
@@ -133,7 +133,7 @@ def hand_over(
     yield from begun.values()
 
 
-def _finished(
+def _finish_room(
     way: Way,
     room_transfer: RoomTransfer,
     move: Move,
@@ -152,7 +152,7 @@ def _finished(
             view = way.view_of(room_id)
         refused: SynadminError | None = None
         if accept is not None and is_time and view.membership_of(move.new) != "join":
-            refused = _accepted(accept, room_id)
+            refused = _accept_invitation(accept, room_id)
             view = way.view_of(room_id)
         room_transfer = replace(room_transfer, now=view)
         if view.membership_of(move.new) != "join":
@@ -161,14 +161,14 @@ def _finished(
         if view.has_control(move.new):
             way.demote(view)
             room_transfer = room_transfer.done(LOWER)
-        return _concluded(replace(room_transfer, now=way.view_of(room_id)), move)
+        return _final_result(replace(room_transfer, now=way.view_of(room_id)), move)
     except NotAuthenticatedError:
         raise
     except SynadminError as error:
         return _failed(way, room_transfer, error)
 
 
-def _accepted(accept: Callable[[RoomId], object], room_id: RoomId) -> SynadminError | None:
+def _accept_invitation(accept: Callable[[RoomId], object], room_id: RoomId) -> SynadminError | None:
     """Join as the new owner; return the error where this did not succeed yet.
 
     Raises:
@@ -203,7 +203,7 @@ def _pending(
     return replace(pending, message=message)
 
 
-def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
+def _final_result(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
     """Return the final result, from the state read back."""
     view = room_transfer.now
     if view is None or not view.has_control(move.new):

@@ -80,7 +80,7 @@ class AsMember:
         return (*steps, StepTaken(LOWER, old, f"As {old}: {lowered}.")) if lowered else tuple(steps)
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
-        """Set the level, unless it is there, and invite."""
+        """Set the level, unless the new owner has it, and invite."""
         if room_transfer.room_id is None:
             return room_transfer
         with self.lock(room_transfer.room_id):

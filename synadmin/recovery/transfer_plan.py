@@ -55,7 +55,7 @@ class RoomTransfer:
     """By the monotonic clock: a request that was rate-limited is not sent again before this time."""
 
     def as_record(self, move: Move) -> dict[str, Any]:
-        """Return it as scripts get it."""
+        """Return the transfer as scripts get it."""
         return {
             "room_id": self.room_id,
             "room": {"name": self.name, "version": self.before.version if self.before else None},
@@ -77,7 +77,7 @@ class RoomTransfer:
         }
 
     def done(self, action: str) -> "RoomTransfer":
-        """Return it with the last step of this kind done."""
+        """Return the transfer with the last step of this kind done."""
         last = max((number for number, step in enumerate(self.steps) if step.action == action), default=None)
         if last is None:
             return self

@@ -99,11 +99,11 @@ class RoomUpgrade:
 
     @property
     def is_space(self) -> bool:
-        """Whether it is a space."""
+        """Whether the room is a space."""
         return self.control.details.room_type == SPACE
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as ``room upgrade -o json`` shows it."""
+        """Return the upgrade as ``room upgrade -o json`` shows it."""
         return {
             "room_id": self.room_id,
             "room": self.control.room,

@@ -119,5 +119,5 @@ class AccountIndex:
 
 
 def _time(milliseconds: int | None) -> int:
-    """Return a time that fits into 64 bits, whatever the server sent."""
+    """Return a time that fits into 64 bits, for every number that a server may send."""
     return _NEVER if milliseconds is None else max(_NEVER, min(milliseconds, _MOST))

@@ -49,7 +49,7 @@ class Gatherer:
         without: Collection[UserId] = (),
         heirs: Callable[[RoomFacts], HeirFacts | None] | None = None,
     ) -> None:
-        """Create it; no request is sent yet.
+        """Create the gatherer; no request is sent yet.
 
         Args:
             prefetcher: sends the requests, and has the answers to the first ones.
@@ -87,7 +87,7 @@ class Gatherer:
         return server_name_of(self.caller)
 
     @property
-    def _itself(self) -> Subject:
+    def _server_subject(self) -> Subject:
         return Subject("server", self.server_name)
 
     # Rooms
@@ -148,7 +148,7 @@ class Gatherer:
             for user in all_accounts(self._synapse):
                 if self.coverage.is_over:
                     self.coverage.skip(
-                        self._itself, "the time limit was reached before all accounts were checked"
+                        self._server_subject, "the time limit was reached before all accounts were checked"
                     )
                     return
                 facts = replace(facts_of(user, now=self.coverage.now), delegated=delegated)
@@ -167,7 +167,7 @@ class Gatherer:
         except SynadminError as error:
             if is_fatal(error) or not self.coverage.checked["users"]:
                 raise
-            self.coverage.skip(self._itself, f"gave up before all accounts were checked: {error}")
+            self.coverage.skip(self._server_subject, f"gave up before all accounts were checked: {error}")
 
     def _accounts(self, account_count: Future[int]) -> AccountIndex:
         accounts = read_accounts(self._synapse, account_count)
@@ -192,16 +192,20 @@ class Gatherer:
             try:
                 facts = replace(facts, **self.coverage.awaited(part))
             except OutOfTimeError:
-                self.coverage.skip(self._itself, f"the time limit was reached before the {need} were checked")
+                self.coverage.skip(
+                    self._server_subject, f"the time limit was reached before the {need} were checked"
+                )
             except GaveUpError:
-                self.coverage.skip(self._itself, f"the {need}: gave up after {FAILURES} failures in a row")
+                self.coverage.skip(
+                    self._server_subject, f"the {need}: gave up after {FAILURES} failures in a row"
+                )
             except (NotSupportedError, RefusedError) as error:
                 # RefusedError: MAS manages the accounts, and its admin API cannot be used.
-                self.coverage.skip(self._itself, f"the {need}: {error}", gone=True)
+                self.coverage.skip(self._server_subject, f"the {need}: {error}", gone=True)
             except SynadminError as error:
                 if is_fatal(error):
                     raise
-                self.coverage.skip(self._itself, f"the {need}: {error}")
+                self.coverage.skip(self._server_subject, f"the {need}: {error}")
         if self._delegation is not None:
             facts = replace(facts, delegation=self._delegation(self.server_name))
         if Need.SERVER_ADMINS in self._parts:

@@ -176,7 +176,7 @@ class PowerHolders:
         return self._accounts.result().get(user) if self._accounts.done() else None
 
     def ask_everyone(self, pool: Pool) -> None:
-        """Ask every account for its rooms, where the list is there and has few accounts."""
+        """Request the rooms of every account, if the list was read and has few accounts."""
         if self.has_list:
             self._users = self._accounts.result().users
         self._everyone = [pool.submit(self._place, user) for user in self._users or ()]

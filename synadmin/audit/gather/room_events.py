@@ -16,7 +16,7 @@ class RoomEvents:
     """
 
     def __init__(self, ask: Callable[[str | None], RoomState]) -> None:
-        """Create it; no request is sent yet.
+        """Create the reader; no request is sent yet.
 
         Args:
             ask: asks for the events of a type; for all events where it is None.

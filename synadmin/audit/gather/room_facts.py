@@ -55,7 +55,7 @@ class Asker:
         alike: Callable[[RoomFacts, RoomFacts], bool] = lambda _, __: False,
         accounts: int = 0,
     ) -> None:
-        """Create it; no request is sent yet.
+        """Create the reader; no request is sent yet.
 
         Args:
             prefetcher: sends the requests, and has the answers to the first ones.
@@ -178,14 +178,16 @@ class Asker:
     def _without_list(self, reader: RoomReader, facts: RoomFacts) -> RoomFacts:
         """Read which of the local users with power are in the room."""
 
-        def placed(facts: RoomFacts) -> RoomFacts:
+        def with_joined(facts: RoomFacts) -> RoomFacts:
             return with_memberships(facts, self._users(facts), reader.is_in)
 
-        facts = placed(facts)
+        facts = with_joined(facts)
         if reader.creators_known or facts.holders or Need.CREATORS not in self.coverage.needs:
             return facts
         # Where no user is known to control the room, the creators are read in any case.
-        return placed(replace(facts, view=replace(facts.view, creators=reader.creators(facts.view.creators))))
+        return with_joined(
+            replace(facts, view=replace(facts.view, creators=reader.creators(facts.view.creators)))
+        )
 
     def finished(self, unfinished: "Unfinished") -> RoomFacts:
         """Return the facts about a room, with the user list.

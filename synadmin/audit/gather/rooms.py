@@ -40,7 +40,7 @@ class RoomGatherer:
         finds: Callable[[RoomFacts], bool] | None = None,
         alike: Callable[[RoomFacts, RoomFacts], bool] = lambda _, __: False,
     ) -> None:
-        """Create it; no request is sent yet."""
+        """Create the gatherer; no request is sent yet."""
         self._finds, self._alike = finds, alike
         self._prefetcher = prefetcher
         self._synapse = prefetcher.synapse
@@ -51,7 +51,7 @@ class RoomGatherer:
         self._account_count = account_count
         self._caller = caller
         self._without = without
-        self._itself = Subject("server", server_name_of(caller))
+        self._server_subject = Subject("server", server_name_of(caller))
         self._listed = HashTable()
         self._begun: deque[tuple[Subject, Future[RoomFacts | Unfinished]]] = deque()
         self._waiting: deque[tuple[Subject, Unfinished]] = deque()
@@ -160,7 +160,7 @@ class RoomGatherer:
         holders = PowerHolders(
             self._synapse,
             self._accounts,
-            server_name=self._itself.id,
+            server_name=self._server_subject.id,
             now=self._coverage.now,
             without=without,
         )
@@ -187,7 +187,7 @@ class RoomGatherer:
         if lacking:
             rooms_ = "1 room" if len(lacking) == 1 else f"{len(lacking)} rooms"
             self._coverage.skip(
-                self._itself,
+                self._server_subject,
                 f"the room list lacks {rooms_} that users have joined (such as {lacking[0]}): Synapse's room "
                 "statistics are wrong or incomplete. These rooms were checked; others may be missing",
             )
@@ -231,12 +231,14 @@ class RoomGatherer:
             coverage.skip(subject, why)
         if self._waiting:
             number = "1 room" if len(self._waiting) == 1 else f"{len(self._waiting)} rooms"
-            coverage.skip(self._itself, f"{why} before {number} could be checked with the user list")
+            coverage.skip(self._server_subject, f"{why} before {number} could be checked with the user list")
         begun = len(self._listed)
         if coverage.total_rooms is None:
-            coverage.skip(self._itself, f"{why} before the rooms were listed")
+            coverage.skip(self._server_subject, f"{why} before the rooms were listed")
         elif coverage.total_rooms > begun:
-            coverage.skip(self._itself, f"{why} before {coverage.total_rooms - begun} more rooms were begun")
+            coverage.skip(
+                self._server_subject, f"{why} before {coverage.total_rooms - begun} more rooms were begun"
+            )
 
 
 def _subject(room: Room) -> Subject:

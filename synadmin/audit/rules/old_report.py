@@ -44,7 +44,7 @@ def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Found]:
         for_days = "1 day" if days == 1 else f"{days} days"
         of_users = ("--users",) if report.about == "user" else ()
         yield Found(
-            # Reports of events and of users have numbers of their own.
+            # Reports of events and reports of users are numbered separately.
             subject=Subject("report", f"{report.about}/{report.id}"),
             message=f"The report of {_about(report)} has been open for {for_days}.",
             fix=command("report", "show", str(report.id), *of_users),

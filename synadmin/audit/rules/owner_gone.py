@@ -8,7 +8,7 @@ on another server counts where they are in the room. The rule finds
 - a room of ours with at least 3 local members that has a single creator (info). The option
   `local_members` sets from how many local members on this matters.
 
-On a server with more than 250 rooms, additional creators are asked for only where the first one is not
+On a server with more than 250 rooms, additional creators are read only where the first one is not
 active.
 
 Why it matters
