@@ -1,4 +1,4 @@
-"""The few calls of the Client-Server API that the tool needs, as the user whose token it has.
+"""The calls of the Client-Server API that synadmin needs, as the owner of the token.
 
 Source: Matrix specification, Client-Server API.
 """

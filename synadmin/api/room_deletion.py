@@ -63,7 +63,7 @@ class Deletions(Record, frozen=True, kw_only=True):
 
 
 class DeletionOptions(TypedDict, total=False):
-    """The options of a room deletion; Synapse's defaults apply for what is not given.
+    """The options of a room deletion; Synapse's defaults apply for options that are not given.
 
     Attributes:
         purge: remove the room from the database; Synapse's default is True. Otherwise the room stays,

@@ -104,7 +104,7 @@ class SpaceChild(Record, frozen=True, kw_only=True):
 
 
 class RoomInSpace(Record, frozen=True, kw_only=True):
-    """A room in the hierarchy of a space; what the room does not have is left out."""
+    """A room in the hierarchy of a space; fields that the room does not have are left out."""
 
     room_id: RoomId
     room_version: str | None = None

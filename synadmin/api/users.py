@@ -323,7 +323,7 @@ class Users(ResourceGroup):
 
         Args:
             user_id: the account.
-            erase: also remove its profile, and hide what it sent from those who join later.
+            erase: also remove its profile, and hide its messages from users who join later.
 
         Source: ``DeactivateAccountRestServlet``.
         """

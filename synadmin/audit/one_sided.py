@@ -1,4 +1,4 @@
-"""Findings about accounts whose state MAS and Synapse do not agree on."""
+"""Findings about accounts whose state differs between MAS and Synapse."""
 
 from collections.abc import Iterator
 

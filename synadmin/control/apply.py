@@ -65,7 +65,7 @@ class Apply:
 
     Attributes:
         recovery: the run.
-        notices: the record of when controllers were notified that heirs take over.
+        notices: the record of notices to controllers about heirs.
         before: is called before the first room is changed.
         approve: returns the report of a planned room; refused if the plan differs from the approved one.
     """
@@ -76,7 +76,7 @@ class Apply:
     approve: Callable[[RoomReport], RoomReport] = lambda report: report
 
     def carry_out(self, target: MatchedRoom, *, allow: Reach) -> RoomReport:
-        """Plan a room as it is now, carry the plan out, and read back what the room holds.
+        """Plan a room as it is now, carry out the plan, and read the room back.
 
         Raises:
             NotAuthenticatedError: the token has become invalid.

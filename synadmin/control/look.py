@@ -69,7 +69,7 @@ def succession_of(target: MatchedRoom, facts: RoomFacts, notices: HeirNotices) -
     Args:
         target: the room and its entry.
         facts: the facts of an audit about the room.
-        notices: the record of when controllers were notified that heirs take over.
+        notices: the record of notices to controllers about heirs.
     """
     if target.entry.heirs is None:
         return None
@@ -94,7 +94,7 @@ def heir_facts(
 
     Args:
         targets: the rooms of the control file.
-        notices: the record of when controllers were notified that heirs take over.
+        notices: the record of notices to controllers about heirs.
         file: the control file.
     """
     by_id = {target.room_id: target for target in targets}

@@ -79,7 +79,7 @@ def plan_room(observer: Observer, target: MatchedRoom, *, allow: Reach, notices:
         observer: looks at the server.
         target: the room and its entry.
         allow: how far the plan may go.
-        notices: the record of when controllers were notified that heirs take over.
+        notices: the record of notices to controllers about heirs.
 
     Raises:
         NotAuthenticatedError: the token is not valid.
@@ -357,7 +357,7 @@ def takes_power(view: RoomView, edit: Edit) -> bool:
 
 
 def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> EditPlan:
-    """Find the user as whom levels can be set, with any reach.
+    """Find the user who can set the levels, with any reach.
 
     Raises:
         NotPossible: no local user may, or the room would lose its last local control.
@@ -390,7 +390,7 @@ def require_reach(actor: Actor, allow: Reach) -> None:
 
 
 def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> Actor:  # noqa: ANN401
-    """Find the user as whom a setting can be changed, with any reach.
+    """Find the user who can change a setting, with any reach.
 
     Raises:
         NotPossible: no local user may, or the setting would exclude this server or every user.
@@ -461,7 +461,7 @@ def reports(
         observer: looks at the server.
         targets: the rooms, each with whether it was found in order.
         allow: ``--allow``.
-        notices: the record of when controllers were notified that heirs take over.
+        notices: the record of notices to controllers about heirs.
         at_once: how many rooms are read at the same time.
     """
 

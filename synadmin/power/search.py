@@ -217,7 +217,7 @@ class Search:
         return None
 
     def _grants(self, state: _State, reach: Reach) -> Iterator[_State]:
-        """Yield every way to give the target the level that control takes."""
+        """Yield every way to give the target the level for control."""
         view, target, named_promoter = state.view, self._target, self._goal.promoter
         prediction = predict(view, target)
         promoter = prediction.promoter

@@ -1,4 +1,4 @@
-"""A message in a room that says what was done in it."""
+"""Sends a message to a room about a change that was made in it."""
 
 import secrets
 

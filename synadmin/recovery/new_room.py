@@ -66,7 +66,7 @@ def _join_or_invite(
 
 
 def describe_new_room(observer: Observer, planned: Replacement, new: RoomId | None) -> str:
-    """Return what holds now, read back, for a run that ends before the replacement does."""
+    """Return a sentence on the present state, for a run that ends before the replacement does."""
     if new is None:
         return "It is not known whether the new room exists."
     try:
@@ -186,7 +186,7 @@ def _invite(recovery: Recovery, planned: Replacement, options: ReplaceOptions) -
 
 
 def _outcome(result: Replacement, shut_down: RoomShutDown, failure: SynadminError | None) -> Replacement:
-    """Return what holds now, from what was read back."""
+    """Return the final result, from the state read back."""
     words = [f"{result.new_room_id} replaces it; {len(result.moved)} moved there"]
     shortfall: str | None = None
     if result.not_moved:

@@ -1,7 +1,7 @@
 """Giving control of an account's rooms to successors before the account is locked or deactivated.
 
 While the account is still in its rooms and active, this needs no impersonation: Make Room Admin works
-through it. Rooms come first and spaces last, since a space may be what lets members into its rooms.
+through it. Rooms come first and spaces last, since membership of a space may let users join its rooms.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

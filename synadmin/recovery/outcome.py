@@ -75,7 +75,7 @@ class Outcome:
         control: the user is joined and can change the levels, as read back.
         level_before: the user's level before.
         level_after: the user's level now; with a dry run, as planned.
-        level_needed: the level that changing levels takes.
+        level_needed: the level needed to change the levels.
         level_highest: the highest level in the room.
         membership_before: the user's membership before.
         membership_after: the user's membership now; with a dry run, as planned.
@@ -199,7 +199,7 @@ def refused(start: Outcome, refusal: Refusal) -> Outcome:
 
 
 def planned(start: Outcome, plan: Plan, view: RoomView) -> Outcome:
-    """Return the outcome of a dry run: what will hold, with ``control`` as it is now."""
+    """Return the outcome of a dry run: the state after the plan, but ``control`` as it is now."""
     membership = start.membership_before
     if plan.outcome == DONE:
         membership = "join"

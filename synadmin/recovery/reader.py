@@ -108,7 +108,7 @@ class Reader:
             self._by_room = True
 
     def memberships(self, users: Sequence[UserId], room_id: RoomId) -> dict[UserId, str]:
-        """Return the memberships of local users; of many of them by one request, whose answer is long."""
+        """Return the memberships of local users; many are read with one request, whose answer is long."""
         if len([user for user in users if user not in self._memberships]) > FEW:
             # Where the room's state is not complete, the server may not list all members in time.
             with contextlib.suppress(ReplyError):

@@ -181,7 +181,7 @@ class TemporaryChanges:
                 refused = not error.sent
                 raise
             except JournalError:
-                # Nothing was sent, unless it is the answer that could not be written down.
+                # No request was sent, unless only the answer could not be recorded.
                 refused = not recorded.entry
                 raise
             finally:
@@ -190,7 +190,7 @@ class TemporaryChanges:
                     made.append(replace(revert, entry=recorded.entry))
 
     def revert_since(self, mark: int = 0) -> list[Revert]:
-        """Revert what was changed since the mark, the newest first; return what could not be reverted."""
+        """Revert the changes since the mark, the newest first; return those that could not be reverted."""
         left: list[Revert] = []
         while len(self._made) > mark:
             # The change stays in the list until it is reverted: Ctrl-C may come here as well.
@@ -230,7 +230,7 @@ class TemporaryChanges:
         self.journal.reverted(revert.entry, "read back")
 
     def revert_crashed_runs(self) -> list[Revert]:
-        """Revert what runs that crashed have left on this server; return what could not be reverted."""
+        """Revert the changes that crashed runs have left here; return those that could not be reverted."""
         left, failed = abandoned(self._synapse, self.journal), []
         for run, revert in left:
             if revert.token is not None:
@@ -254,7 +254,7 @@ class TemporaryChanges:
         ]
 
     def _end_token(self, token: Mapping[str, Any]) -> bool:
-        """End a token that a run has left. A token whose secret is lost stays open until it expires."""
+        """End a token that a crashed run has left. A lost token stays open until it expires."""
         try:
             with self.journal.optional():
                 still = impersonation.end_left(self._synapse, self.journal, token)

@@ -100,7 +100,7 @@ def hand_over(
     Args:
         way: how rooms are seen and changed.
         room_transfers: the planned rooms.
-        move: from whom to whom.
+        move: the old and the new owner.
         accept: accepts the invitation as the new owner; None where the new owner does so by itself.
         pause: gets the number of rooms that are left, and waits a little; false when the time is over.
 
@@ -186,7 +186,7 @@ def _accept_invitation(accept: Callable[[RoomId], object], room_id: RoomId) -> S
 def _pending(
     room_transfer: RoomTransfer, view: RoomView, move: Move, error: SynadminError | None
 ) -> RoomTransfer:
-    """Return what the new owner has yet to do."""
+    """Return the pending result: what the new owner still has to do."""
     pending = replace(room_transfer, outcome=outcome.PENDING)
     if room_transfer.reason == RATE_LIMITED and error is None:
         return pending
@@ -230,7 +230,7 @@ def _final_result(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
 
 
 def _failed(way: Way, room_transfer: RoomTransfer, error: SynadminError) -> RoomTransfer:
-    """Return what went wrong, and what the room holds now, where that can be read."""
+    """Return the failed result, with the present state of the room where it can be read."""
     failed = replace(room_transfer, outcome=outcome.FAILED, message=str(error), reason=_code(error))
     if isinstance(error, TokenEndedError):
         steps = (*error.result.steps, *failed.steps[len(error.result.steps) :])
@@ -252,5 +252,5 @@ def _code(error: SynadminError) -> str:
 
 
 def accepting(new: Synapse, servers: Sequence[str]) -> Callable[[RoomId], object]:
-    """Return what accepts an invitation with the new owner's own token."""
+    """Return a function that accepts an invitation with the new owner's own token."""
     return lambda room_id: new.client_server.join(room_id, via=list(servers))

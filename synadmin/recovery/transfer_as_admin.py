@@ -34,7 +34,7 @@ class AsAdmin:
 
     Attributes:
         recovery: the run.
-        move: from whom to whom.
+        move: the old and the new owner.
         allow: how far it may go.
         leave_rooms: transfer even if no user of this server would have control afterwards.
     """

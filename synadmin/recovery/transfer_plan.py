@@ -1,4 +1,4 @@
-"""Planning the transfer of a room: from whom to whom, the steps, and why it is refused."""
+"""Planning the transfer of a room: the owners, the steps, and why it is refused."""
 
 import time
 from dataclasses import dataclass, replace
@@ -150,7 +150,7 @@ def over_message(move: Move) -> str:
 
 
 def outlook(view: RoomView, move: Move) -> str:
-    """Return what will hold after the transfer."""
+    """Return a message on the state after the transfer."""
     if view.levels.is_creator(move.old):
         rest = (
             f"{move.old} created the room and keeps the power of a creator (version {view.version}): "

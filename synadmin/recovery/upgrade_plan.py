@@ -1,4 +1,4 @@
-"""Planning the upgrade of a room: through whom, with which creators, which members and spaces follow.
+"""Planning the upgrade of a room: the user who upgrades, the creators, the members and spaces that follow.
 
 From room version 12 on the creators of a room own it: none can be added later or lose the power.
 Synapse makes the new room, copies levels, join rule and bans, and moves the aliases. It leaves out the
@@ -122,7 +122,7 @@ class RoomUpgrade:
 def plan_upgrade(
     observer: Observer, room_id: RoomId, options: UpgradeOptions, spaces: SpaceIndex
 ) -> RoomUpgrade:
-    """Plan the upgrade of a room, or what an earlier run has left of it; nothing is changed.
+    """Plan the upgrade of a room, or the rest of an interrupted one; nothing is changed.
 
     Raises:
         NotFoundError: the server knows no such room.

@@ -189,7 +189,7 @@ class Upgrade:
         return {kind: None if event is None else event.content for kind, event in events.items()}
 
     def _read_back(self, new: RoomId, before: Mapping[str, Mapping[str, Any] | None]) -> RoomUpgrade:
-        """Return what the new room holds, compared with the plan and the old room."""
+        """Return the result: the state of the new room, compared with the plan and the old room."""
         self.recovery.observer.forget_all()
         planned, view = self.planned, control_of(self.recovery.observer, new).view
         create = self.recovery.observer.state_event(new, CREATE)

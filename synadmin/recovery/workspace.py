@@ -80,7 +80,7 @@ class Recovery:
         rate_limits.lift(self.synapse, self.temporary)
 
     def revert_crashed_runs(self) -> list[Revert]:
-        """Revert what runs that crashed have left on this server; return what could not be reverted.
+        """Revert the changes that crashed runs have left here; return those that could not be reverted.
 
         Raises:
             NotAuthenticatedError: the token is not valid.
@@ -91,7 +91,7 @@ class Recovery:
 
 
 def revert_crashed_runs(synapse: Synapse, journal: Journal, say: Callable[[str], None]) -> list[Revert]:
-    """Revert what runs that crashed have left on this server, for a run that does nothing else.
+    """Revert the changes that crashed runs have left here, for a run that does nothing else.
 
     Raises:
         NotAuthenticatedError: the token is not valid.

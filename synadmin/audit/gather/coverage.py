@@ -77,7 +77,7 @@ class Coverage:
         return future.result()
 
     def skip(self, subject: Subject, reason: str, *, gone: bool = False) -> None:
-        """Record what could not be checked; ``gone`` where nothing was overlooked."""
+        """Record a subject that could not be checked; ``gone``: it no longer exists."""
         self.skipped.append(Skipped(subject, reason, gone))
 
 

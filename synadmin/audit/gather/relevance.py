@@ -1,4 +1,4 @@
-"""Whether more facts about a room might change what is found."""
+"""Whether more facts about a room might change the findings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

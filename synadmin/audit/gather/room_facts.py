@@ -409,7 +409,7 @@ def _ask_for_local_members(reader: RoomReader, facts: RoomFacts, _options: Mappi
     return with_holders(facts, {user: holders.get(user) for user in users[:_SOME]}, reader.is_in)
 
 
-def _ask_what_regaining_takes(reader: RoomReader, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
+def _ask_for_way_to_regain(reader: RoomReader, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
     """Read what the planner needs, where a finding would name the command that regains the room."""
     if not may_be_regained(facts, options, facts.controllers):
         return facts
@@ -471,7 +471,7 @@ ASK: Mapping[Need, Callable[[RoomReader, RoomFacts, Mapping[str, Any]], RoomFact
     Need.OWNERS: _ask_for_owners,
     Need.FOREIGN_CONTROLLERS: _ask_for_foreign_controllers,
     Need.LOCAL_MEMBERS: _ask_for_local_members,
-    Need.WAY_TO_REGAIN: _ask_what_regaining_takes,
+    Need.WAY_TO_REGAIN: _ask_for_way_to_regain,
     Need.TOMBSTONE: _ask_for_tombstone,
     Need.SIZE: _ask_for_size,
     Need.EXTREMITIES: _ask_for_extremities,

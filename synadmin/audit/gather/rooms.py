@@ -225,7 +225,7 @@ class RoomGatherer:
         return found is None or all(listed.room_id != room for listed in found.records())
 
     def _not_reached(self, why: str) -> None:
-        """Record what was not checked, and why."""
+        """Record the rooms that were not checked, and why."""
         coverage = self._coverage
         for subject, _ in self._begun:
             coverage.skip(subject, why)

@@ -56,7 +56,7 @@ class Rule(Protocol):
 
     @property
     def SUBJECT(self) -> type:  # noqa: N802 - a constant of the module's, which may be of a narrower type
-        """Which facts it takes: one of the classes of ``facts``."""
+        """The facts that ``check`` takes: one of the classes of ``facts``."""
 
     @property
     def check(self) -> Callable[[Any, Mapping[str, Any]], Iterator[Found]]:
@@ -98,7 +98,7 @@ RULES: Final[tuple[Rule, ...]] = (
 """All rules, in the order in which they are listed: rooms, accounts, the server, the audit itself."""
 
 HEADINGS: Final = ("Why it matters", "What it shows", "How to fix it")
-"""The parts of a page after its beginning, which says what is found."""
+"""The headings of a page. The part before the first heading says what the rule finds."""
 
 
 def findings_of(rule: Rule, facts: Facts, options: Mapping[str, Any]) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ How to fix it
 
     synadmin task list --status failed
 
-Then run again what failed.
+Then run the failed task again.
 """
 
 from collections.abc import Iterator, Mapping

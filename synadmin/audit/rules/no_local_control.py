@@ -1,7 +1,7 @@
 """A room of ours with local members that no local user controls.
 
-No local user who is joined, with an active account, has the power level that changing the power levels
-takes. The finding names how far you have to go to regain the room:
+No joined local user with an active account has the power level that is needed to change the power levels.
+The finding names how far you have to go to regain the room:
 
 - `api`: Make Room Admin is enough.
 - `impersonate`: synadmin has to act as a local user for a short time.
@@ -13,7 +13,7 @@ Rooms in which the server sends its notices are left out: the server controls th
 Why it matters
 
 No local user can moderate, rename or close the room. You notice on the day when you have to ban a user.
-Until then the way back may close: when the last user through whom you could regain the room leaves.
+Until then it may become impossible to regain the room: when the last user leaves who could give control.
 
 What it shows
 

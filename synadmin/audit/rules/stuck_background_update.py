@@ -1,6 +1,6 @@
 """Background updates are disabled, or the same one has been running since the last baseline.
 
-The second is compared with what the baseline remembers, so it needs `--baseline`.
+The second check compares with the baseline, so it needs `--baseline`.
 
 Why it matters
 

@@ -5,7 +5,7 @@ two days is not reported.
 
 Why it matters
 
-When it has expired, what uses it fails: a nightly audit, a backup.
+After its expiry, programs that use it fail, such as a nightly audit or a backup.
 
 What it shows
 
