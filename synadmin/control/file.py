@@ -279,7 +279,7 @@ def _selector(value: object, where: str) -> Selector:
     value, where = content[used[0]], f"{where} {used[0]}"
     excluded = tuple(strings(content.get("except", []), f"{where} except"))
     for room in excluded:
-        _room_or_pattern(room, where)
+        _check_room(room, where)
     match used[0]:
         case "ids":
             ids = tuple(dict.fromkeys(_parsed(parse_room_id, room, where) for room in strings(value, where)))
@@ -287,7 +287,7 @@ def _selector(value: object, where: str) -> Selector:
         case "alias":
             aliases = [value] if isinstance(value, str) else strings(value, where)
             for alias in aliases:
-                _room_or_pattern(alias, where, sigil="#")
+                _check_room(alias, where, sigil="#")
             return Selector(aliases=tuple(dict.fromkeys(aliases)), excluded=excluded)
         case "space":
             space = _parsed(parse_room, _text(value, where), where)
@@ -299,7 +299,7 @@ def _selector(value: object, where: str) -> Selector:
     return Selector(ours=True, excluded=excluded)
 
 
-def _room_or_pattern(room: str, where: str, *, sigil: str = "#!") -> None:
+def _check_room(room: str, where: str, *, sigil: str = "#!") -> None:
     """Check an id, or an alias in which ``*`` may stand for anything."""
     if room[:1] not in sigil or not room:
         message = f"{where}: {quoted(room)} is not {'an alias' if sigil == '#' else 'a room id or an alias'}"
