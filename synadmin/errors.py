@@ -4,6 +4,9 @@
 ``hint`` is what to do next, where that is known. No message contains a token or a password.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class SynadminError(Exception):
     """The base class of all errors of synadmin."""
@@ -31,6 +34,20 @@ class NoSuchRunError(SynadminError):
 
 class UnknownTargetError(SynadminError):
     """The server does not know the room, account or other target that was named."""
+
+
+class UnfinishedError(SynadminError):
+    """A run had to end after it had begun to change a target.
+
+    Attributes:
+        cause: the error that ended the run.
+        record: the record of this target.
+    """
+
+    def __init__(self, cause: SynadminError, record: Mapping[str, Any]) -> None:
+        super().__init__(str(cause), hint=cause.hint)
+        self.cause = cause
+        self.record = record
 
 
 class RefusedError(SynadminError):

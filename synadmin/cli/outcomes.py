@@ -32,6 +32,7 @@ from synadmin.errors import (
     RefusedError,
     ReplyError,
     SynadminError,
+    UnfinishedError,
 )
 
 if TYPE_CHECKING:
@@ -327,6 +328,11 @@ def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException
                 "unknown",
                 EXIT_INTERRUPTED,
             )
+            return
+        except UnfinishedError as unfinished:
+            record = {**fields, **unfinished.record}
+            yield _Result(record, record["outcome"], exit_code(unfinished.cause))
+            ended.append(unfinished.cause)
             return
         except SynadminError as error:
             is_fatal = _is_fatal(error)

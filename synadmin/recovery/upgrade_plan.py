@@ -64,8 +64,8 @@ class RoomUpgrade:
 
     Attributes:
         control: the room before, with its local members.
-        outcome: ``planned``, ``refused``, ``unchanged``; then ``done``, ``partly``, or ``pending``: members
-            have yet to accept an invitation.
+        outcome: ``planned``, ``refused``, ``unchanged``; then ``done``, ``partly``, ``pending``: members have
+            yet to accept an invitation, or ``unknown``: the new room was not read back.
         message: the state now, and what to do.
         reason: why it was refused or failed.
         actor: the local user who upgrades, and is a creator of the new room.

@@ -13,6 +13,7 @@ from synadmin.errors import (
     NotFoundError,
     ReplyError,
     SynadminError,
+    UnfinishedError,
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.events import CANONICAL_ALIAS, CREATE, JOIN_RULES, SPACE_PARENT, TOMBSTONE
@@ -57,9 +58,9 @@ class Upgrade:
         """Take the steps, read the new room back, and return the result.
 
         Raises:
-            NotAuthenticatedError: the token has become invalid.
-            JournalError: the journal cannot be written.
-            SynadminError: the room was not upgraded, or the new one cannot be seen.
+            UnfinishedError: the room was replaced; then the token became invalid, or the journal cannot be
+                written.
+            SynadminError: the room was not replaced, or it is unknown whether it was.
         """
         planned = self.planned
         if not planned.steps or planned.outcome != outcome.PLANNED:
@@ -69,11 +70,27 @@ class Upgrade:
                 self.recovery.lift_rate_limits()
             before = self._state(planned.room_id)
             new = planned.new_room_id or self._send_upgrade()
-            for step in planned.steps:
-                if step.action != "upgrade":
-                    self._take(step, new)
-            self._announce(new)
-        return self._read_back(new, before)
+            try:
+                if self._replacement() != new:
+                    return self._unread(new, "the old room does not show that it was replaced")
+                for step in planned.steps:
+                    if step.action != "upgrade":
+                        self._take(step, new)
+                self._announce(new)
+                return self._read_back(new, before)
+            except (JournalError, NotAuthenticatedError) as error:
+                raise UnfinishedError(error, self._unread(new, str(error)).as_record()) from error
+            except SynadminError as error:
+                return self._unread(new, str(error))
+
+    def _unread(self, new: RoomId, why: str) -> RoomUpgrade:
+        """Return the result where the server has named the new room, and it was not read back."""
+        message = (
+            f"The server named {new} as the new room, which was not read back: {why.rstrip('.')}. "
+            "Run it again to finish."
+        )
+        unread = replace(self.planned, outcome="unknown", reason="server-error", message=message)
+        return replace(unread, new_room_id=new)
 
     def _announce(self, new: RoomId) -> None:
         """Send the announcement to the new room, if there is one."""
@@ -109,10 +126,6 @@ class Upgrade:
                 raise
         else:
             new = answer.replacement_room
-            if self._replacement() != new:
-                raise SynadminError(
-                    f"the server named {new}, but the room does not show that it was replaced"
-                )
         self._mark(step, outcome.DONE)
         return new
 

@@ -157,6 +157,34 @@ def test_room_that_was_upgraded_meanwhile_gets_no_second_new_room(
     assert content(homeserver.admin, room, "m.room.tombstone")["replacement_room"] == new[0]
 
 
+@pytest.mark.parametrize(("status", "code"), [(401, 3), (403, 1)])
+def test_new_room_is_named_where_it_cannot_be_read_back(
+    homeserver: Homeserver, tmp_path: Path, status: int, code: int
+) -> None:
+    admin = homeserver.admin
+    room = admin.make_room("Hall")
+    upgrades: list[Passing] = []
+
+    def answer_with_status(passing: Passing) -> int | None:
+        if upgrades and not passing.answered:
+            return status
+        if passing.path.endswith("/upgrade") and passing.answered:
+            upgrades.append(passing)
+        return None
+
+    arguments = ["room", "upgrade", room, "--to-version", "12", "--yes", "-o", "json"]
+    with (
+        Proxy(homeserver.url, answer_with_status) as proxy,
+        running(tmp_path, proxy.here, admin, *arguments) as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert process.returncode == code, (stdout, stderr)
+    (record,) = json.loads(stdout)
+    new = content(admin, room, "m.room.tombstone")["replacement_room"]
+    assert (record["outcome"], record["new_room_id"]) == ("unknown", new)
+    assert [step["status"] for step in record["steps"]] == ["done"]
+
+
 def test_invalid_upgrades_are_refused_before_any_change(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
