@@ -89,7 +89,7 @@ def api(
         return
     if method is None or path is None:
         message = (
-            "which request? Give METHOD and PATH, as in: synadmin api GET /_synapse/admin/v1/server_version"
+            "no request is given: name METHOD and PATH, as in `synadmin api GET /_synapse/admin/v1/rooms`"
         )
         raise UsageError(message, hint="`synadmin api --list` lists all requests")
     method = method.upper()

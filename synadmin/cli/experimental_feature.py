@@ -72,7 +72,7 @@ def set_(synapse: "Synapse", user_id: "UserId", *, features: "Mapping[str, bool]
 @set_.check
 def _(*, switched_on: tuple[str, ...], switched_off: tuple[str, ...]) -> dict[str, Any]:
     if not switched_on and not switched_off:
-        raise UsageError("which feature? Name it with --on or --off")
+        raise UsageError("no feature is named: name one with --on or --off")
     both = set(switched_on) & set(switched_off)
     if both:
         raise UsageError(f"{min(both)} cannot be on and off")

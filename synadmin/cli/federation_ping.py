@@ -76,7 +76,7 @@ def ping(
             invocation.say("there is no other server")
             output.write([], _COLUMNS)
             return EXIT_DONE
-        raise UsageError("which server? Name it, or take those of --from-rooms ROOM or --destinations")
+        raise UsageError("no server is named: name one, or give --from-rooms ROOM or --destinations")
     pings: Iterable[Ping] = ping_all(
         names,
         lambda name: ping_one(name, network, count=count, timeout=settings.timeout),

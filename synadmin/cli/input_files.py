@@ -135,7 +135,7 @@ def read_targets(arguments: Sequence[str], source: str | None, kind: InputKind) 
         return targets
     if source is not None:
         raise UsageError(f"{_source_name(_split(source)[0])} names no {kind.noun}")
-    message = f"which {kind.noun}? Name it, or give a list with --from FILE"
+    message = f"no {kind.noun} is named: name one, or give a list with --from FILE"
     raise UsageError(message, hint=QUOTE_ROOMS if kind is ROOMS else None)
 
 

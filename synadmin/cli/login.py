@@ -78,7 +78,7 @@ def login(
     invocation.new_profile = True
     if invocation.homeserver is None and invocation.settings.homeserver is None:
         if not invocation.on_terminal:
-            raise UsageError("which homeserver? Give it with --homeserver")
+            raise UsageError("no homeserver is named: give it with --homeserver")
         invocation.homeserver = click.prompt("Homeserver (URL or server name)", err=True)
         del invocation.settings
     if dry_run:
@@ -99,7 +99,7 @@ def login(
         _require_password_login(synapse)
         if user is None:
             if not invocation.on_terminal:
-                raise UsageError("which user? Name it: synadmin login USER")
+                raise UsageError("no user is named: give one, as in `synadmin login admin`")
             user = click.prompt("User", err=True)
         session = _login_with_password(synapse, user)
     with invocation.synapse(token=session.access_token) as synapse:

@@ -256,7 +256,7 @@ def _content(message: str | None, content: str | None, *, input_is_taken: bool) 
         return json_object(content, "--content")
     if message is None:
         if input_is_taken or is_terminal(sys.stdin):
-            raise UsageError("which message? Give it with --message, or on standard input")
+            raise UsageError("no message: give it with --message, or on standard input")
         message = read_text("-").rstrip("\r\n")
     if not message.strip():
         raise UsageError("the notice is empty")

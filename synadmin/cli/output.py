@@ -155,7 +155,10 @@ class Output(NamedTuple):
             return
         values = [texts[column] for column in (outcome, name, *others)]
         if others and others[0].name != "message":
-            values[2] = f"{others[0].heading} {values[2]}"
+            value, heading = others[0].of(record), others[0].heading
+            values[2] = f"{heading} {values[2]}"
+            if isinstance(value, bool):
+                values[2] = heading if value else f"not {heading}"
         colors.echo(wrapped(f"  {': '.join(values)}", sys.stdout))
 
     def stream(

@@ -131,9 +131,7 @@ class _RouteFinder:
                 targets = tuple(self.target(service.host, service.port) for service in services.found)
                 # The certificate still has to be for the host: DNS alone proves nothing.
                 return Route(via or SRV, host, host, targets, srv=record, srv_problems=tuple(problems))
-        self.add_step(
-            DEFAULT, taken=True, detail=f"so other servers connect to {host}, port {FEDERATION_PORT}"
-        )
+        self.add_step(DEFAULT, taken=True, detail=f"the default applies: {host}, port {FEDERATION_PORT}")
         target = self.target(host, FEDERATION_PORT)
         return Route(via or DEFAULT, host, host, (target,), srv_problems=tuple(problems))
 

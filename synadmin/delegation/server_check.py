@@ -183,7 +183,8 @@ def _all_checks(found: Discovery, probes: Iterable[Probe]) -> list[Check]:
     file = found.well_known
     if file is not None:
         ok = file.kind in {FileKind.FOUND, FileKind.ABSENT}
-        detail = "; ".join((f"{file.url}: {file.detail}", *file.remarks))
+        url = f"{file.url} is not served" if file.kind is FileKind.ABSENT else file.url
+        detail = "; ".join((f"{url}: {file.detail}", *file.remarks))
         checks.append(Check("well-known", ok=ok, detail=detail, severity=WARNING))
     route = found.route
     checks += [Check("srv", ok=False, detail=text, severity=WARNING) for text in route.srv_problems]

@@ -96,7 +96,7 @@ def _failed_exchange(root: BaseException, connection: "Connection", detail: str)
         return ConnectError(f"{host}: the answer broke off", sent=True, detail=detail)
     # http.client quotes the bytes that it read as a status line.
     speaks_tls = "\\x15\\x03" in repr(root) or "\\x16\\x03" in repr(root)
-    why = "it speaks TLS: is it https?" if speaks_tls else "it is no HTTP"
+    why = "it speaks TLS: use https" if speaks_tls else "it is no HTTP"
     return FinalConnectError(f"{host}: what answers is not Matrix: {why}", sent=True, detail=detail)
 
 
@@ -115,7 +115,7 @@ def _timed_out(error: BaseException, connection: "Connection", method: str, deta
     if isinstance(root, HandshakeTimeoutError) or _HANDSHAKE in str(root):
         message = (
             f"{connection.host} accepts the connection, but does not finish the TLS handshake {within}: "
-            "is it http, or overloaded?"
+            "it may use http, or be overloaded"
         )
         return FinalConnectError(message, detail=detail)
     if "Connect" in type(error).__name__ and "Timeout" in type(error).__name__:
@@ -154,11 +154,11 @@ def _tls(root: BaseException, connection: "Connection", detail: str) -> ConnectE
     reason = getattr(root, "reason", None) or ""
     if "ALERT" in reason or "HANDSHAKE" in reason:
         return FinalConnectError(f"{host} refuses the TLS handshake", detail=detail)
-    return FinalConnectError(f"{host} does not speak TLS: is it http?", detail=detail)
+    return FinalConnectError(f"{host} does not speak TLS: it may use http", detail=detail)
 
 
 def _is_running_hint(connection: "Connection") -> str:
-    return f"is {connection.homeserver} {connection.service}, and is it running?"
+    return f"check that {connection.homeserver} is {connection.service}, and that it is running"
 
 
 def _peer_name(error: BaseException, host: str) -> str:

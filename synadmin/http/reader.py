@@ -197,7 +197,7 @@ class _Reader:
 
     def feed(self, data: bytes) -> None:
         if self._first and data[:2] in _TLS_RECORD:
-            raise UnreadableError("it speaks TLS: is it https?")
+            raise UnreadableError("it speaks TLS: use https")
         self._first = False
         try:
             self._parser.feed_data(data)

@@ -80,7 +80,9 @@ def _(
 ) -> dict[str, Any]:
     unused = before is not None or larger_than is not None
     if sum((bool(media or source), bool(users), unused)) != 1:
-        raise UsageError("which media? Name items (or --from FILE), or --user, or --before and --larger-than")
+        raise UsageError(
+            "no media are named: name items, or give --from FILE, --user, or --before and --larger-than"
+        )
     if (avatars_too or old_path) and not unused:
         raise UsageError("--avatars-too and --old-path go with --before and --larger-than")
     return {"before": _accepted(int(time.time() * 1000) if before is None else before), "unused": unused}

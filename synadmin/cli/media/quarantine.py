@@ -127,7 +127,7 @@ def _require_one_kind(
     *, media: tuple[str, ...], source: str | None, rooms: tuple[str, ...], users: tuple[str, ...]
 ) -> None:
     if sum((bool(media or source), bool(rooms), bool(users))) != 1:
-        raise UsageError("which media? Name items (or --from FILE), or --room, or --user")
+        raise UsageError("no media are named: name items, or give --from FILE, --room, or --user")
 
 
 @unquarantine.select

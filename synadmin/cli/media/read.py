@@ -51,7 +51,7 @@ def list_(
 @list_.check
 def _(*, room: str | None, user: str | None, sort: tuple["MediaOrder | None", bool]) -> None:
     if (room is None) == (user is None):
-        raise UsageError("whose media? Name one --room or one --user")
+        raise UsageError("no media are named: give one --room or one --user")
     if room is not None and sort[0] is not None:
         raise UsageError("--sort goes with --user: a room's media comes newest first")
 

@@ -72,7 +72,7 @@ def _(*, user_id: tuple[str, ...], source: str | None, via: tuple[str, ...]) -> 
     if not rooms or not users:
         missing = "user" if rooms else "room"
         raise UsageError(
-            f"which {missing}? Give a room by its id or alias (not by its name), and a user",
+            f"no {missing} is named: give a user, and a room by its id or alias (not by its name)",
             hint="`synadmin room join '#club:example.org' alice`",
         )
     if len(rooms) > 1 and len(users) > 1:

@@ -189,7 +189,7 @@ def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -
         raise UsageError(f"--from takes a file of rooms; the old owner is --old-owner {source}")
     if not rooms and source is None:
         if space is None:
-            raise UsageError("which room? Name it, or give --space or --from", hint=QUOTE_ROOMS)
+            raise UsageError("no room is named: name one, or give --space or --from", hint=QUOTE_ROOMS)
         return []
     return ROOMS.read(rooms, source)
 

@@ -337,7 +337,7 @@ def register(
 @register.check
 def _(*, user_id: str, secret_file: Path | None, dry_run: bool, invocation: Invocation) -> dict[str, str]:
     if secret_file is None and not invocation.on_terminal:
-        raise UsageError("where is the shared secret? Name the file that holds it with --secret-file")
+        raise UsageError("no shared secret: name the file that holds it with --secret-file")
     if dry_run:
         return {"shared_secret": "-", "password": "-"}
     ask = "Registration shared secret: "

@@ -290,7 +290,7 @@ def test_ping_without_a_server_name_prints_usage(federation_command: Federation)
     answer = federation_command("ping")
 
     assert answer.code == 2
-    assert answer.stderr.startswith("synadmin: which server? Name it, or take those of --from-rooms ROOM")
+    assert answer.stderr.startswith("synadmin: no server is named: name one, or give --from-rooms ROOM")
 
 
 def test_ping_takes_servers_of_a_room_and_destinations(

@@ -147,7 +147,7 @@ def test_rooms_from_a_file_are_used_once_in_order(context: Context, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "which room?"),
+        ((), "no room is named"),
         (("--from", "missing.txt"), "cannot read missing.txt: No such file or directory"),
         (("--from", "."), "cannot read .: Is a directory"),
         (("--from", "empty.txt"), "empty.txt names no room"),

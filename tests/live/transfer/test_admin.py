@@ -333,7 +333,7 @@ def test_finished_transfer_changes_nothing(migration: Migration, synadmin: Synad
         (("--old-owner", "@new"), "not"),
         (("--from", "@somebody:old.example"), "--old-owner @somebody:old.example"),
         (("--rooms-from", "rooms.txt"), "--rooms-from is now --from FILE"),
-        ((), "which room?"),
+        ((), "no room is named"),
     ],
     ids=[
         "--as-member with another old owner",

@@ -44,7 +44,10 @@ QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example
             "room set-power club lena high",
             "Invalid value for 'LEVEL': 'high' is not a power level: write a whole",
         ),
-        ("room join club lena", "which room? Give a room by its id or alias (not by its name), and a user"),
+        (
+            "room join club lena",
+            "no room is named: give a user, and a room by its id or alias (not by its name)",
+        ),
         ("login admin secret", "hint: a password is no argument: it is asked for"),
         ("registration-token create --uses one", "'one' is not a whole number."),
         ("user lock @lena", "hint: write 'lena' for an account of your own server"),

@@ -129,7 +129,7 @@ def test_unreachable_mas_is_an_error_not_a_refusal(mas_stub: Stub) -> None:
     mas = mas_of(mas_stub, MasAccess(url=nobody_there()))
     with pytest.raises(ConnectError) as failure:
         mas.require()
-    assert "the Matrix Authentication Service, and is it running?" in str(failure.value.hint)
+    assert "the Matrix Authentication Service, and that it is running" in str(failure.value.hint)
 
 
 def test_plain_http_to_another_machine_is_refused(mas_stub: Stub) -> None:
