@@ -19,7 +19,7 @@ from synadmin.errors import MatrixError, NotFoundError, NotSupportedError, Unkno
 from synadmin.ids import localpart_of, server_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from synadmin.api.events import Event
     from synadmin.api.moderation import RedactionStatus
@@ -98,10 +98,11 @@ def redact(
     if failed or left:
         why = f": {next(iter(failed.values()))}" if failed else ""
         message = (
-            f"{done} of {counted(sum(messages_by_room.values()), 'message')} of {user_id} were redacted; "
+            f"{done} of {_counted(messages_by_room)} of {user_id} were redacted; "
             f"{sum(left.values())} are left in {', '.join(left) or 'no room'}{why}"
         )
-        raise NotAsAskedError(message, hint=f"see: synadmin user redact-status {begun.redact_id}")
+        status_command = f"`synadmin user redact-status {begun.redact_id}`"
+        raise NotAsAskedError(message, hint=f"{status_command} shows its state")
     return {"messages": done, "rooms": len(messages_by_room), "message": found.note, **begun.as_sent()}
 
 
@@ -119,12 +120,16 @@ def _(
 @redact.question
 def _(synapse: "Synapse", users: "list[UserId]", *, scope: "Scope") -> str:
     counts = [scope.count(synapse, user_id).by_room for user_id in users]
-    messages = counted(sum(sum(messages_by_room.values()) for messages_by_room in counts), "message")
     where = counted(len({room for messages_by_room in counts for room in messages_by_room}), "room")
     return (
-        f"{messages} of {join_names(users)} in {where} will be redacted permanently "
+        f"{_counted(*counts)} of {join_names(users)} in {where} will be redacted permanently "
         f"(at most {scope.limit} in each room). Continue?"
     )
+
+
+def _counted(*counts: "Mapping[RoomId, int]") -> str:
+    number = sum(sum(messages_by_room.values()) for messages_by_room in counts)
+    return "1 message or join" if number == 1 else f"{number} messages and joins"
 
 
 class Redactable(NamedTuple):

@@ -61,7 +61,7 @@ def test_redact_question_names_users_and_counts_rooms(signed_in: Stub, work: Pat
         terminal.end()
 
     words = " ".join(terminal.shown.split())
-    assert "4 messages of @spam:elsewhere.example in 2 rooms will be redacted permanently" in words
+    assert "4 messages and joins of @spam:elsewhere.example in 2 rooms will be redacted permanently" in words
     assert "(at most 1000 in each room)" in words
     assert not any(request.method == "POST" for request in signed_in.requests)
 
