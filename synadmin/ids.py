@@ -87,7 +87,7 @@ def _checked(text: str, *, sigil: str, kind: str, example: str, local: str) -> s
         raise UsageError(f"{shown} is not a {kind}: a {kind} starts with {sigil}, as in {example}")
     localpart, colon, server = text[1:].partition(":")
     if not colon or not re.match(local, localpart) or not is_server_name(server):
-        raise UsageError(f"{shown} is not a {kind}: it looks like {example}")
+        raise UsageError(f"{shown} is not a {kind}: a {kind} looks like {example}")
     if len(text.encode()) > _LONGEST:
         raise UsageError(f"{shown} is not a {kind}: it is longer than {_LONGEST} bytes")
     return text
@@ -187,7 +187,7 @@ def parse_event_id(text: str) -> EventId:
         UsageError: it is not an event id.
     """
     if not re.match(_EVENT, text) or len(text) > _LONGEST:
-        raise UsageError(f"{text!a} is not an event id: it starts with $ and has no spaces")
+        raise UsageError(f"{text!a} is not an event id: an event id starts with $ and has no spaces")
     return EventId(text)
 
 
@@ -198,7 +198,8 @@ def parse_server_name(text: str) -> str:
         UsageError: it is not a server name.
     """
     if not is_server_name(text):
-        raise UsageError(f"{text!a} is not a server name: it looks like example.org or example.org:8448")
+        message = f"{text!a} is not a server name: a server name looks like example.org or example.org:8448"
+        raise UsageError(message)
     return text
 
 
@@ -216,5 +217,5 @@ def parse_media_id(text: str, *, home: str | None = None) -> MediaId:
     if not slash and home is not None and not text.startswith("mxc://"):
         server_name, media_id = home, server_name
     if not is_server_name(server_name) or not re.match(_MEDIA, media_id) or len(text) > _LONGEST * 2:
-        raise UsageError(f"{text!a} is not a media id: it looks like mxc://example.org/AbCdEfGhIj")
+        raise UsageError(f"{text!a} is not a media id: a media id looks like mxc://example.org/AbCdEfGhIj")
     return MediaId(server_name, media_id)

@@ -155,7 +155,7 @@ def _target(path: str, pairs: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
         raise UsageError(f"PATH has {missing[0]} in it: put the value there, percent-encoded")
     path, _, in_path = path.partition("?")
     if not _PATH.match(path) or any(character in path for character in "#{}\\") or _BARE_PERCENT.search(path):
-        message = f"{path!a} is not a path: it begins with / and everything special in it is percent-encoded"
+        message = f"{path!a} is not a path: a path begins with /, and special characters are percent-encoded"
         raise UsageError(message, hint="# is %23, / inside an id is %2F, a space is %20, % itself is %25")
     query: dict[str, Any] = {}
     for name, value in parse_qsl(in_path, keep_blank_values=True):

@@ -98,9 +98,9 @@ def _problem(text: str) -> str | None:  # noqa: C901, PLR0911  one clause for ea
         if not is_ip(inside) or ":" not in inside:
             return f"{inside!a} is not an IPv6 address"
     elif text.count(":") > 1:
-        return f"an IPv6 address stands in brackets: [{text}]" if is_ip(text) else "it has two colons"
+        return f"an IPv6 address stands in brackets: [{text}]" if is_ip(text) else "there are two colons"
     if not is_server_name(text):
-        return "it looks like example.org or example.org:8448"
+        return "a server name looks like example.org or example.org:8448"
     return _problem_of_labels(text)
 
 

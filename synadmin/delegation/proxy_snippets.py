@@ -35,7 +35,9 @@ def base_url(text: str | None, to: ServerName) -> str:
     if text is None:
         return f"https://{bracketed(to.host)}"
     if not _BASE_URL.match(text):
-        message = f"{text!a} is not the base URL of a homeserver: it looks like https://matrix.example.org"
+        message = (
+            f"{text!a} is not the base URL of a homeserver: a base URL looks like https://matrix.example.org"
+        )
         raise UsageError(message)
     parse_name(text.removeprefix("https://").partition("/")[0])
     return text.rstrip("/")

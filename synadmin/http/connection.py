@@ -132,7 +132,7 @@ def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
         or not url.isprintable()
         or " " in url
     ):
-        raise SettingsError(f"homeserver {url!a} is not a URL: it looks like https://matrix.example.org")
+        raise SettingsError(f"homeserver {url!a} is not a URL: a URL looks like https://matrix.example.org")
     path = parts.path.rstrip("/")
     if parts.query or parts.fragment or "?" in url or "#" in url or not _BASE_PATH.fullmatch(path):
         bare = f"{parts.scheme}://{parts.netloc}{_OF_REQUESTS.split(path)[0]}"

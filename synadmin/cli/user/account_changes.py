@@ -125,7 +125,7 @@ def parse_threepids(pairs: Pairs) -> Pairs:
     """
     for medium, address in pairs:
         if medium not in _MEDIA:
-            message = f"{medium!a} is not a kind of address: it is email or msisdn (a telephone number)"
+            message = f"{medium!a} is not a kind of address: use email or msisdn (a telephone number)"
             raise UsageError(message)
         if medium == "email" and (address.count("@") != 1 or not address.isprintable() or " " in address):
             raise UsageError(f"{address!a} is not an e-mail address")
