@@ -4,8 +4,11 @@
 ``hint`` is what to do next, where that is known. No message contains a token or a password.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 class SynadminError(Exception):
@@ -44,7 +47,7 @@ class UnfinishedError(SynadminError):
         record: the record of this target.
     """
 
-    def __init__(self, cause: SynadminError, record: Mapping[str, Any]) -> None:
+    def __init__(self, cause: SynadminError, record: "Mapping[str, Any]") -> None:
         super().__init__(str(cause), hint=cause.hint)
         self.cause = cause
         self.record = record

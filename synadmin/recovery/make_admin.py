@@ -356,7 +356,7 @@ class Run:
                 if isinstance(error, NotAuthenticatedError) and self._is_with_own_token(step):
                     taken.append(StepTaken.of(step, "failed", error=error))
                     raise
-                failure = _explain_failure(error, step, view, observation)
+                failure = _explain(error, step, view, observation)
                 waits = isinstance(failure, IncompleteRoomError)
                 status: outcome.StepState = "planned" if waits else "failed"
                 taken.append(StepTaken.of(step, status, error=failure))
@@ -422,9 +422,7 @@ class IncompleteRoomError(SynadminError):
     """The server does not have the room's state complete, so it needs another server to join the room."""
 
 
-def _explain_failure(
-    error: SynadminError, step: Step, view: RoomView, observation: Observation
-) -> SynadminError:
+def _explain(error: SynadminError, step: Step, view: RoomView, observation: Observation) -> SynadminError:
     """Return the error of a failed step; where Synapse's error is about servers, one about the room.
 
     Where Synapse has the state of the room, it asks other servers only about restricted joins.

@@ -17,6 +17,7 @@ from synadmin.cli.verbs import Shown, changes, reads
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, NotFoundError, NotSupportedError, UnknownTargetError, UsageError
 from synadmin.ids import localpart_of, server_name_of
+from synadmin.text import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -101,8 +102,8 @@ def redact(
             f"{done} of {_counted(messages_by_room)} of {user_id} were redacted; "
             f"{sum(left.values())} are left in {', '.join(left) or 'no room'}{why}"
         )
-        status_command = f"`synadmin user redact-status {begun.redact_id}`"
-        raise NotAsAskedError(message, hint=f"{status_command} shows its state")
+        status_command = command("user", "redact-status", begun.redact_id)
+        raise NotAsAskedError(message, hint=f"`{status_command}` shows its state")
     return {"messages": done, "rooms": len(messages_by_room), "message": found.note, **begun.as_sent()}
 
 

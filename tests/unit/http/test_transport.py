@@ -454,7 +454,7 @@ def test_error_text_of_the_server_is_bounded(stub: Stub, transport: Transport) -
         (Reply(200, b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "the answer has another shape"),
         (
             Reply(200, b"not gzip", {"Content-Encoding": "gzip"}),
-            "the answer cannot be used: it is not packed",
+            "the answer cannot be used: its compression is not valid",
         ),
     ],
 )
