@@ -124,7 +124,7 @@ def test_accounts_suspended_together_are_checked_together(
 def test_rooms_of_the_callers_account_are_read_before_its_token_ends(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
-    second_admin = homeserver.register("second-admin", admin=True)
+    second_admin = homeserver.register("admin-who-locks-themselves", admin=True)
     room_id = second_admin.make_room(members=[newcomer("bob")])
     answer = synadmin(
         "user", "lock", second_admin.user_id, "--yes", "--confirm", second_admin.user_id, acting=second_admin

@@ -1,4 +1,4 @@
-"""A room with more than 10,000 state events, or, if enabled, more than 10 forward extremities.
+"""A room with more than 10,000 state events, or, where asked for, more than 10 forward extremities.
 
 The options `state_events` and `extremities` set the limits. Counting the forward extremities costs a request
 for each room, so they are counted only with `look_at_extremities = true`.
