@@ -86,8 +86,8 @@ class Upgrade:
     def _unread(self, new: RoomId, why: str) -> RoomUpgrade:
         """Return the result where the server has named the new room, and it was not read back."""
         message = (
-            f"The server named {new} as the new room, which was not read back: {why.rstrip('.')}. "
-            "Run it again to finish."
+            f"The server named {new} as the new room. It was not read back: {why.rstrip('.')}. "
+            "Run the command again to finish."
         )
         unread = replace(self.planned, outcome="unknown", reason="server-error", message=message)
         return replace(unread, new_room_id=new)

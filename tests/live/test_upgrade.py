@@ -179,6 +179,7 @@ def test_new_room_is_named_where_it_cannot_be_read_back(
     ):
         stdout, stderr = process.communicate()
     assert process.returncode == code, (stdout, stderr)
+    assert ("synadmin: " in stderr) is (status == 401), stderr
     (record,) = json.loads(stdout)
     new = content(admin, room, "m.room.tombstone")["replacement_room"]
     assert (record["outcome"], record["new_room_id"]) == ("unknown", new)

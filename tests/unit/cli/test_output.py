@@ -122,16 +122,20 @@ def test_single_result_is_one_line_on_a_terminal(
         {"message": "locked"},
         {"removed": ["@b:x"]},
         {"removed": 0},
+        {"removed": True},
+        {"removed": False},
         {"expiration_ts": 1_900_000_000_000},
         {"message": "blocked", "removed": True},  # the message already says it
         {"message": "m", "removed": ["@b:x"]},
     ):
         record = {"user_id": "@a:x", "outcome": "done", **fields}
         Output.of("table", None).write_result(record, columns)
-    assert capsys.readouterr().out.splitlines()[:6] == [
+    assert capsys.readouterr().out.splitlines()[:8] == [
         "  done: @a:x: locked",
         "  done: @a:x: removed @b:x",
         "  done: @a:x: removed 0",
+        "  done: @a:x: removed",
+        "  done: @a:x: not removed",
         "  done: @a:x: valid until 2030-03-17",
         "  done: @a:x: blocked",
         "user id  outcome  removed  message",
